@@ -1,0 +1,53 @@
+#!/bin/sh
+# test.sh runs every check a change must pass and ends with the summary of the tests, whatever happened before it.
+# All steps run even when one is red: the reader sees everything that is wrong at once.
+set -u
+mkdir -p .bin
+log=.bin/test.log
+red=
+
+# step NAME COMMAND...: run it, remember when it is red.
+step() {
+	name=$1
+	shift
+	echo "== $name"
+	"$@" || red="$red, $name"
+}
+
+# formatted fails when gofmt would change a file of ours.
+formatted() {
+	bad=$(gofmt -l $(find . \( -name node_modules -o -name .git -o -name .bin \) -prune -o -name '*.go' -print)) || return 1
+	[ -z "$bad" ] || { echo "gofmt would change:"; echo "$bad"; return 1; }
+}
+
+# tests keeps a copy of what go test said, with each skipped test and its reason listed after the packages.
+# The result is carried around the pipe in a file, because sh has no PIPESTATUS.
+tests() {
+	{
+		"$GOTESTSUM" --format standard-quiet -- -timeout 20m ./... 2>&1
+		echo $? >.bin/test.status
+	} | tee "$log"
+	return "$(cat .bin/test.status)"
+}
+
+# bench is a module of its own with the peers' dependencies: it must compile, it is not run here.
+bench_compiles() { (cd bench && go vet ./...); }
+
+[ -n "${GUIA_TESTDATA:-}" ] ||
+	echo 'note: GUIA_TESTDATA is not set and ../shared/data is not there: tests on real data will be skipped' >&2
+
+step vet go vet ./...
+step gofmt formatted
+step test tests
+[ ! -e bench/go.mod ] || step 'bench compiles' bench_compiles
+step 'lint config' "$GOLANGCI" config verify
+step lint "$GOLANGCI" run ./...
+
+echo '== packages'
+grep -E '^(ok|FAIL|---|\?|panic:)[[:space:]]' "$log"
+grep -E '^DONE' "$log"
+if [ -n "$red" ]; then
+	echo "RED: ${red#, }"
+	exit 1
+fi
+echo 'GREEN: vet, gofmt, test, lint'
