@@ -80,9 +80,10 @@ var modules = map[string]string{
 	"github.com/rogpeppe/go-internal":     "test",             // script tests of the real binary
 	"github.com/spf13/cobra":              "cmd/guia",         // command line; the verifier has few flags and uses package flag
 	"github.com/spf13/pflag":              "cmd/guia",
-	"github.com/transparency-dev/merkle":  "test",       // a second opinion on tree arithmetic
-	"github.com/transparency-dev/tessera": "test",       // fsck of exported tiles
-	"golang.org/x/mod":                    "proof test", // tree arithmetic and signed notes
+	"github.com/transparency-dev/merkle":  "test",             // a second opinion on tree arithmetic
+	"github.com/transparency-dev/tessera": "test",             // fsck of exported tiles
+	"golang.org/x/mod":                    "proof test",       // tree arithmetic and signed notes
+	"golang.org/x/net":                    "extract source/*", // the HTML tokenizer
 	"golang.org/x/sys":                    "durable db cmd/guia",
 	"golang.org/x/term":                   "cmd/guia",                 // progress bars only when a person watches
 	"golang.org/x/text":                   "lang index source/* test", // character sets, normal forms
@@ -360,7 +361,7 @@ func refuseModule(f goFile, imp string, inTest bool) string {
 		if imp != module && !strings.HasPrefix(imp, module+"/") {
 			continue
 		}
-		for _, w := range strings.Fields(who) {
+		for w := range strings.FieldsSeq(who) {
 			if w == f.dir || w == "test" && inTest || w == path.Dir(f.dir)+"/*" {
 				return ""
 			}
@@ -385,10 +386,10 @@ func (h house) verifier(files []goFile) (faults []string) {
 	visit = func(dir, way string) {
 		for _, imp := range imports[dir] {
 			next, ours := strings.CutPrefix(imp, "guia/")
-			switch {
-			case imp == "guia":
+			switch imp {
+			case "guia":
 				next, ours = "guia", true
-			case imp == "os" || imp == "path/filepath":
+			case "os", "path/filepath":
 				continue // the command itself opens the bundle; pure packages are refused these above
 			}
 			switch {
