@@ -1,0 +1,425 @@
+// Package db opens databases, migrates them and runs transactions. It is the only importer of database drivers and the home of
+// every table definition (migrations/ for the main database, keys/ for the key database).
+//
+// The model: a [DB] is one SQLite file with one writing connection and a few reading ones (WAL). [DB.Write] is a transaction;
+// what it returns nil for is durable when the database was opened with [Durable], and gone as a whole otherwise. Readers see a
+// committed state and never wait for the writer.
+//
+// The write-ahead log is copied back into the file by a connection of its own, in the background, so that the writer does not
+// stop for it; only when the log outgrows walHard does the writer wait.
+//
+// Not guaranteed: a drive that lies about its cache. docs/guarantees.md says what was tested.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite" // the driver; registers itself as "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"guia"
+)
+
+// Durability says what a commit promises.
+type Durability uint8
+
+const (
+	// Durable commits are on the disk when they return (synchronous=FULL: NORMAL was seen losing acknowledged rows).
+	Durable Durability = iota + 1
+	// Disposable commits survive a killed process, not a power cut. For followers, which are rebuilt from the ledger.
+	Disposable
+	// testOnlyNormal is the negative control of the power-cut test: it must be seen losing rows.
+	testOnlyNormal
+)
+
+// TestOnlyNormal opens with synchronous=NORMAL: the negative control of the power-cut test, which must be seen to lose rows.
+const TestOnlyNormal = testOnlyNormal
+
+// Options say how a database is opened.
+type Options struct {
+	Durability Durability
+	// Forgetful overwrites deleted content with zeros (secure_delete) so that forgotten keys and terms do not stay in free pages.
+	// They leave the log only with [DB.Scrub].
+	Forgetful bool
+	// Migrations are files NNNN_owner_what.sql applied in order, each in its own transaction. Nil for a follower, which uses Schema.
+	Migrations fs.FS
+	// Readers is how many reading connections there are, 4 when zero.
+	Readers int
+}
+
+const (
+	pageSize = 16384     // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
+	walSoft  = 8 << 20   // the background copy starts at this size of the log
+	walHard  = 128 << 20 // the writer waits for the copy at this size
+)
+
+// DB is an open database. Methods may be called by many goroutines; writes queue.
+type DB struct {
+	path   string
+	writes *sql.DB
+	conn   *sql.Conn // the only writing connection
+	reads  *sql.DB
+	copier *sql.DB // copies the log back; its own connection, so that nobody waits for it
+
+	mu         sync.Mutex // held by the running write transaction; guards statements
+	statements map[string]*sql.Stmt
+
+	wake   chan struct{}
+	done   chan struct{}
+	closed sync.Once
+}
+
+// Open opens or creates the database file at path and brings it to the newest version. A file from a newer version of the program
+// is refused untouched (kind blocked).
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
+	d := &DB{path: path, statements: map[string]*sql.Stmt{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := d.open(ctx, o); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("open %s: %w", filepath.Base(path), explain(err))
+	}
+	go d.copyBack()
+	return d, nil
+}
+
+func (d *DB) open(ctx context.Context, o Options) error {
+	synchronous := map[Durability]string{Durable: "FULL", Disposable: "OFF", testOnlyNormal: "NORMAL"}[o.Durability]
+	secure := "OFF"
+	if o.Forgetful {
+		secure = "ON"
+	}
+	// page_size must come before the journal mode; the log is never checkpointed by the writer on its own.
+	common := []string{
+		"busy_timeout(10000)", "page_size(" + strconv.Itoa(pageSize) + ")", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
+		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-65536)",
+	}
+	var err error
+	if d.writes, err = sql.Open("sqlite", dsn(d.path, "immediate", common)); err != nil {
+		return err
+	}
+	d.writes.SetMaxOpenConns(1)
+	if d.conn, err = d.writes.Conn(ctx); err != nil {
+		return err
+	}
+	if err := d.migrate(ctx, o.Migrations); err != nil {
+		return err
+	}
+	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-16384)", "mmap_size(268435456)"}
+	if d.reads, err = sql.Open("sqlite", dsn(d.path, "deferred", readers)); err != nil {
+		return err
+	}
+	n := o.Readers
+	if n == 0 {
+		n = 4
+	}
+	d.reads.SetMaxOpenConns(n)
+	d.reads.SetMaxIdleConns(n)
+	if d.copier, err = sql.Open("sqlite", dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(0)", "secure_delete(" + secure + ")"})); err != nil {
+		return err
+	}
+	d.copier.SetMaxOpenConns(1)
+	return nil
+}
+
+func dsn(path, lock string, pragmas []string) string {
+	v := url.Values{"_pragma": pragmas, "_txlock": {lock}}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+}
+
+// Close waits for the running write, copies the log back and closes the file. Closing twice does nothing.
+func (d *DB) Close() error {
+	var err error
+	d.closed.Do(func() {
+		close(d.done)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, s := range d.statements {
+			s.Close()
+		}
+		d.statements = nil
+		if d.conn != nil {
+			err = errors.Join(err, d.conn.Close())
+		}
+		for _, p := range []*sql.DB{d.reads, d.copier, d.writes} { // the writer last: SQLite copies the log back then
+			if p != nil {
+				err = errors.Join(err, p.Close())
+			}
+		}
+	})
+	return err
+}
+
+// Path is where the file is.
+func (d *DB) Path() string { return d.path }
+
+// Query runs a reading query on a reading connection. It sees what was committed before the call.
+func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := d.reads.QueryContext(ctx, query, args...)
+	return rows, explain(err)
+}
+
+// QueryRow is [DB.Query] for one row.
+func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return d.reads.QueryRowContext(ctx, query, args...)
+}
+
+// Snapshot runs fn with a reading transaction: all its queries see the same committed state.
+func (d *DB) Snapshot(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := d.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return explain(err)
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
+// Tx is the running write transaction. It is used by one goroutine, within the function it was given to.
+type Tx struct {
+	d *DB
+}
+
+// Write runs fn in a transaction and commits it. When fn or the commit returns an error nothing of it is stored, with one
+// exception: [ErrUnclear], when the commit itself broke off and only a restart can tell. Writes run one after the other.
+func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.statements == nil {
+		return errors.New("database is closed")
+	}
+	// The transaction does not stop half-way because a caller lost interest: between BEGIN and COMMIT the context is not asked.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	plain := context.WithoutCancel(ctx)
+	if _, err := d.conn.ExecContext(plain, "BEGIN IMMEDIATE"); err != nil {
+		return explain(err)
+	}
+	tx := &Tx{d}
+	if err := fn(tx); err != nil {
+		d.conn.ExecContext(plain, "ROLLBACK")
+		return err
+	}
+	if _, err := d.conn.ExecContext(plain, "COMMIT"); err != nil {
+		_, undone := d.conn.ExecContext(plain, "ROLLBACK")
+		if undone != nil && !strings.Contains(undone.Error(), "no transaction is active") {
+			err = errors.Join(err, undone)
+		}
+		return fmt.Errorf("%w: %w", ErrUnclear, explain(err))
+	}
+	d.tend()
+	return nil
+}
+
+// ErrUnclear says that a commit broke off and it is not known whether its content is stored. The writer must stop; opening the
+// directory again finds out.
+var ErrUnclear = errors.New("commit broke off")
+
+// Exec runs one statement. Its plan is kept for the next call with the same text.
+func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
+	s, err := tx.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.ExecContext(context.Background(), args...)
+	return r, explain(err)
+}
+
+// Query runs a query inside the transaction; the rows must be closed before the next statement.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	s, err := tx.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.QueryContext(context.Background(), args...)
+	return rows, explain(err)
+}
+
+// QueryRow is [Tx.Query] for one row, scanned into dest. It returns sql.ErrNoRows when there is none.
+func (tx *Tx) QueryRow(query string, args []any, dest ...any) error {
+	s, err := tx.prepare(query)
+	if err != nil {
+		return err
+	}
+	return explain(s.QueryRowContext(context.Background(), args...).Scan(dest...))
+}
+
+// Nest runs fn so that an error undoes what fn wrote and nothing else.
+func (tx *Tx) Nest(fn func() error) error {
+	if _, err := tx.Exec("SAVEPOINT nest"); err != nil {
+		return err
+	}
+	err := fn()
+	if err != nil {
+		_, undone := tx.Exec("ROLLBACK TO nest")
+		err = errors.Join(err, undone)
+	}
+	if _, released := tx.Exec("RELEASE nest"); released != nil {
+		return errors.Join(err, released)
+	}
+	return err
+}
+
+func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
+	if s := tx.d.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := tx.d.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if len(tx.d.statements) >= 256 {
+		for q, old := range tx.d.statements {
+			old.Close()
+			delete(tx.d.statements, q)
+		}
+	}
+	tx.d.statements[query] = s
+	return s, nil
+}
+
+// tend wakes the copier when the log has grown, and waits for it when the log has grown too much. The caller holds mu.
+func (d *DB) tend() {
+	info, err := os.Stat(d.path + "-wal")
+	if err != nil || info.Size() < walSoft {
+		return
+	}
+	if info.Size() > walHard {
+		d.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(RESTART)")
+		return
+	}
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// copyBack moves pages from the log into the file while the writer goes on (PASSIVE: it takes what it can and never blocks).
+func (d *DB) copyBack() {
+	for {
+		select {
+		case <-d.done:
+			return
+		case <-d.wake:
+			d.copier.Exec("PRAGMA wal_checkpoint(PASSIVE)")
+		}
+	}
+}
+
+// Scrub copies the log back, truncates it and, when compact is set, rebuilds the file: what was deleted before is then in neither
+// (with Forgetful). It waits for readers up to ten seconds.
+func (d *DB) Scrub(ctx context.Context, compact bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if compact {
+		if _, err := d.conn.ExecContext(ctx, "VACUUM"); err != nil {
+			return fmt.Errorf("compact %s: %w", filepath.Base(d.path), explain(err))
+		}
+	}
+	var busy, pages, copied int
+	if err := d.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &copied); err != nil {
+		return fmt.Errorf("truncate the log of %s: %w", filepath.Base(d.path), explain(err))
+	}
+	if busy != 0 {
+		return fmt.Errorf("truncate the log of %s: a reader did not finish in time", filepath.Base(d.path))
+	}
+	return nil
+}
+
+// CopyTo writes a consistent copy of the database to a new file, compacted, without free pages. It sees the last committed state.
+func (d *DB) CopyTo(ctx context.Context, path string) error {
+	_, err := d.reads.ExecContext(ctx, "VACUUM INTO ?", path)
+	return explain(err)
+}
+
+// Integrity runs SQLite's own structural check and returns what it finds, empty when it finds nothing.
+func (d *DB) Integrity(ctx context.Context) ([]string, error) {
+	rows, err := d.Query(ctx, "PRAGMA integrity_check(20)")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		if line != "ok" {
+			found = append(found, line)
+		}
+	}
+	return found, explain(rows.Err())
+}
+
+// migrate applies the files of the migrations that the database has not seen, in order, each with its mark in one transaction.
+func (d *DB) migrate(ctx context.Context, files fs.FS) error {
+	if files == nil {
+		return nil
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return err
+	}
+	sort.Strings(names)
+	if _, err := d.conn.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS db_version (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied TEXT NOT NULL)`); err != nil {
+		return err
+	}
+	var have int
+	if err := d.conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM db_version").Scan(&have); err != nil {
+		return err
+	}
+	if have > len(names) {
+		return guia.Refuse(guia.Blocked, "db.newer", have, len(names))
+	}
+	for i, name := range names[have:] {
+		number := have + i + 1
+		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", number)) {
+			return fmt.Errorf("migration %s is not number %d", name, number)
+		}
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		err = d.Write(ctx, func(tx *Tx) error {
+			if _, err := d.conn.ExecContext(ctx, string(text)); err != nil {
+				return err
+			}
+			_, err := tx.Exec("INSERT INTO db_version (number, name, applied) VALUES (?, ?, ?)", number, name, time.Now().UTC().Format(time.RFC3339))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("migration %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// explain turns the driver's errors into refusals where a person can do something about them.
+func explain(err error) error {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return guia.RefuseCause(guia.Blocked, err, "db.full")
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return guia.RefuseCause(guia.Damaged, err, "db.corrupt")
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
+		return guia.RefuseCause(guia.Blocked, err, "db.unwritable")
+	case sqlite3.SQLITE_IOERR:
+		return guia.RefuseCause(guia.Blocked, err, "db.io")
+	}
+	return err
+}
