@@ -474,7 +474,7 @@ func walk(t *testing.T, visit func(name string, d fs.DirEntry)) {
 		switch {
 		case err != nil:
 			return err
-		case name == ".":
+		case name == ".", d.Name() == ".git" && !d.IsDir():
 			return nil
 		case d.IsDir():
 			switch d.Name() {

@@ -228,8 +228,8 @@ func ownership(s statement, packages map[string]bool) (faults []string) {
 	return faults
 }
 
-// schemaFile is the form of a schema in package db: the number, the package that owns the tables, and what it is.
-var schemaFile = regexp.MustCompile(`^\d+_([a-z]+)_\w+(\.\w+)?\.sql$`)
+// schemaFile is the form of a schema in package db: the number, the package that owns the tables, and what it adds.
+var schemaFile = regexp.MustCompile(`^\d+_([a-z]+)(_\w+)?(\.\w+)?\.sql$`)
 
 // statements finds the SQL in string constants of the product's Go files (tests and the test floor look where they like)
 // and in .sql files.
