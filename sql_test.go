@@ -81,7 +81,6 @@ var looksLikeSQL = regexp.MustCompile(`(?is)^\s*(--[^\n]*\n\s*)*(` +
 type statement struct {
 	dir, where, text string
 	schema           bool // from a .sql file, which may be written for one engine
-	owner            string
 }
 
 // TestSQLSpeaksBoth refuses SQLite's dialect outside the packages that own it.
@@ -100,8 +99,8 @@ func TestSQLSpeaksBoth(t *testing.T) {
 // mentions it: packages meet in functions, not in rows. Tests may look (and damage) behind the owner's back.
 func TestTablesHaveOneOwner(t *testing.T) {
 	packages := map[string]bool{}
-	for _, f := range goFiles(t) {
-		packages[path.Base(f.dir)] = true
+	for place := range readHouse(t).may {
+		packages[path.Base(place)] = true
 	}
 	for _, s := range statements(t) {
 		for _, fault := range ownership(s, packages) {
@@ -177,8 +176,10 @@ func TestOwnershipNotices(t *testing.T) {
 		{"vault", `UPDATE vault_row SET a = 1`, 0},
 		{"index", `CREATE TABLE posting (term TEXT)`, 0}, // a follower's own file: nobody else opens it
 		{"index", `SELECT a FROM ledger_entry`, 1},
+		{"db", `CREATE TABLE vault_row (id BIGINT REFERENCES ledger_entry)`, 0},
+		{"db", `CREATE TABLE stuff_row (id BIGINT)`, 1},
 	} {
-		s := statement{dir: c.dir, owner: c.dir, where: "x", text: c.text}
+		s := statement{dir: c.dir, where: "x", text: c.text, schema: c.dir == "db"}
 		if faults := ownership(s, packages); len(faults) != c.faults {
 			t.Errorf("%s: %s: got %q, want %d faults", c.dir, c.text, faults, c.faults)
 		}
@@ -210,26 +211,29 @@ func withoutStrings(text string) string {
 	return sqlString.ReplaceAllString(sqlComment.ReplaceAllString(text, " "), "''")
 }
 
+// ownership judges table names. The schemas of package db create everybody's tables; a follower names those of its own file
+// as it likes, for nobody else opens it.
 func ownership(s statement, packages map[string]bool) (faults []string) {
 	text := withoutStrings(s.text)
-	if !slices.Contains(sqliteByDesign, s.dir) || s.owner != s.dir {
-		for _, m := range createTable.FindAllStringSubmatch(text, -1) {
-			if !strings.HasPrefix(m[1], s.owner+"_") {
-				faults = append(faults, fmt.Sprintf("%s: table %s: its name must begin with its owner: %s_", s.where, m[1], s.owner))
-			}
+	for _, m := range createTable.FindAllStringSubmatch(text, -1) {
+		owner, _, _ := strings.Cut(m[1], "_")
+		switch {
+		case s.dir == "db" && (!packages[owner] || !strings.Contains(m[1], "_")):
+			faults = append(faults, fmt.Sprintf("%s: table %s: its name must begin with the package that owns it", s.where, m[1]))
+		case !slices.Contains(sqliteByDesign, s.dir) && owner != path.Base(s.dir):
+			faults = append(faults, fmt.Sprintf("%s: table %s: its name must begin with its owner: %s_", s.where, m[1], path.Base(s.dir)))
 		}
-		text = createTable.ReplaceAllString(text, "")
 	}
-	for _, m := range useTable.FindAllStringSubmatch(text, -1) {
-		if owner, _, ok := strings.Cut(m[1], "_"); ok && packages[owner] && owner != s.owner {
+	if s.dir == "db" && s.schema {
+		return faults
+	}
+	for _, m := range useTable.FindAllStringSubmatch(createTable.ReplaceAllString(text, ""), -1) {
+		if owner, _, ok := strings.Cut(m[1], "_"); ok && packages[owner] && owner != path.Base(s.dir) {
 			faults = append(faults, fmt.Sprintf("%s: table %s belongs to package %s: call it", s.where, m[1], owner))
 		}
 	}
 	return faults
 }
-
-// schemaFile is the form of a schema in package db: the number, the package that owns the tables, and what it adds.
-var schemaFile = regexp.MustCompile(`^\d+_([a-z]+)(_\w+)?(\.\w+)?\.sql$`)
 
 // statements finds the SQL in string constants of the product's Go files (tests and the test floor look where they like)
 // and in .sql files.
@@ -248,11 +252,7 @@ func statements(t *testing.T) (found []statement) {
 				return
 			}
 			top, _, _ := strings.Cut(dir, "/")
-			s := statement{dir: top, owner: top, where: name, text: string(text), schema: true}
-			if m := schemaFile.FindStringSubmatch(path.Base(name)); m != nil {
-				s.owner = m[1]
-			}
-			found = append(found, s)
+			found = append(found, statement{dir: top, where: name, text: string(text), schema: true})
 		case path.Ext(name) == ".go":
 			file, err := parser.ParseFile(set, name, nil, 0)
 			if err != nil {
@@ -261,7 +261,7 @@ func statements(t *testing.T) (found []statement) {
 			}
 			for _, s := range literals(file) {
 				if looksLikeSQL.MatchString(s.text) {
-					found = append(found, statement{dir: dir, owner: path.Base(dir), where: set.Position(s.pos).String(), text: s.text})
+					found = append(found, statement{dir: dir, where: set.Position(s.pos).String(), text: s.text})
 				}
 			}
 		}
