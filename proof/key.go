@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -51,8 +52,8 @@ func NewSigner(skey string) (*Signer, error) {
 	}
 	// note keeps the public half to itself; derive it again.
 	b, err := base64.StdEncoding.Strict().DecodeString(skey[strings.LastIndexByte(skey, '+')+1:])
-	if err != nil || len(b) != 1+ed25519.SeedSize {
-		return nil, fmt.Errorf("log key: malformed")
+	if err != nil || len(b) != 1+ed25519.SeedSize || strings.ContainsAny(skey, "\r\n") { // the decoder skips them
+		return nil, errors.New("log key: malformed")
 	}
 	public := ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey)
 	vkey, err := note.NewEd25519VerifierKey(s.Name(), public)

@@ -3,6 +3,7 @@ package proof
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -59,6 +60,9 @@ type Prover struct {
 	last  tileKey // the tile used last, and
 	sub   *subtree
 	buf   []Hash // result of ReadHashes, until the next
+	// right[k] is the root over what stands right of the perfect subtree of
+	// 2^k leaves, or nil while it was not asked for.
+	right [TileHeight * levels]*Hash
 }
 
 type tileKey struct {
@@ -80,12 +84,75 @@ func (p *Prover) Size() int64 { return p.size }
 // Root returns the root hash of the tree.
 func (p *Prover) Root() (Hash, error) { return tlog.TreeHash(p.size, (*hashReader)(p)) }
 
-// Inclusion proves that the leaf at index is in the tree.
+// Inclusion proves that the leaf at index is in the tree. The result belongs
+// to the caller.
+//
+// It gives what tlog.ProveRecord gives, several times as fast, because it hashes the
+// ragged right edge once a tree and not once a proof.
 func (p *Prover) Inclusion(index int64) ([]Hash, error) {
 	if index < 0 || index >= p.size {
 		return nil, fmt.Errorf("prove inclusion: there is no leaf %d in a tree of size %d", index, p.size)
 	}
-	return tlog.ProveRecord(p.size, index, (*hashReader)(p))
+	// The tree is a row of perfect subtrees, one for each bit set in size, the
+	// widest on the left, each joined with the root over all right of it.
+	// Find the one with the leaf: 2^k leaves from start on.
+	k, start := bits.Len64(uint64(p.size))-1, int64(0)
+	for p.size>>k&1 == 0 || index >= start+1<<k {
+		start += p.size & (1 << k)
+		k--
+	}
+	proof := make([]Hash, 0, bits.Len64(uint64(p.size)))
+	// From the leaf up to the top of its subtree,
+	for j := range k {
+		h, err := p.node(j, index>>j^1)
+		if err != nil {
+			return nil, err
+		}
+		proof = append(proof, h)
+	}
+	// then all that is right of it,
+	if start+1<<k < p.size {
+		h, err := p.rightOf(k)
+		if err != nil {
+			return nil, err
+		}
+		proof = append(proof, h)
+	}
+	// then the subtrees left of it, the nearest first.
+	for j := k + 1; start > 0; j++ {
+		if p.size>>j&1 == 1 {
+			start -= 1 << j
+			h, err := p.node(j, start>>j)
+			if err != nil {
+				return nil, err
+			}
+			proof = append(proof, h)
+		}
+	}
+	return proof, nil
+}
+
+// rightOf returns the root over the leaves right of the perfect subtree of 2^k
+// leaves; there are some.
+func (p *Prover) rightOf(k int) (Hash, error) {
+	if p.right[k] != nil {
+		return *p.right[k], nil
+	}
+	rest := p.size & (1<<k - 1)
+	j := bits.Len64(uint64(rest)) - 1
+	root, err := p.node(j, (p.size-rest)>>j)
+	if err != nil {
+		return Hash{}, err
+	}
+	if rest != 1<<j {
+		beyond, err := p.rightOf(j)
+		if err != nil {
+			return Hash{}, err
+		}
+		root = tlog.NodeHash(root, beyond)
+	}
+	p.right[k] = &root
+	return root, nil
 }
 
 // Consistency proves that the tree of the first oldSize leaves is the
@@ -107,16 +174,24 @@ func (r *hashReader) ReadHashes(indexes []int64) ([]Hash, error) {
 	r.buf = r.buf[:0]
 	for _, stored := range indexes {
 		height, n := tlog.SplitStoredHashIndex(stored)
-		k := height % TileHeight
-		first := n << k // among the hashes of the tile's level
-		key := tileKey{height / TileHeight, first / TileWidth}
-		s, err := (*Prover)(r).tile(key)
+		h, err := (*Prover)(r).node(height, n)
 		if err != nil {
 			return nil, err
 		}
-		r.buf = append(r.buf, s.node(k, int(first%TileWidth)>>k))
+		r.buf = append(r.buf, h)
 	}
 	return r.buf, nil
+}
+
+// node returns the root over the 2^height leaves from n*2^height on.
+func (p *Prover) node(height int, n int64) (Hash, error) {
+	k := height % TileHeight
+	first := n << k // among the hashes of the tile's level
+	s, err := p.tile(tileKey{height / TileHeight, first / TileWidth})
+	if err != nil {
+		return Hash{}, err
+	}
+	return s.rows[k][int(first%TileWidth)>>k], nil
 }
 
 func (p *Prover) tile(key tileKey) (*subtree, error) {
@@ -164,8 +239,6 @@ func newSubtree(hashes []Hash) *subtree {
 	}
 	return s
 }
-
-func (s *subtree) node(k, i int) Hash { return s.rows[k][i] }
 
 // ErrUnproven is the error of a proof that does not prove the claim: one of
 // root, size, index, leaf and proof is not what it was. Which one cannot be

@@ -63,8 +63,11 @@ func SignRotation(r Rotation, old *Signer) ([]byte, error) {
 	if old.Verifier().VKey() != r.Old {
 		return nil, errors.New("sign rotation: the signer is not the old key")
 	}
-	text := fmt.Sprintf("%s\norigin %s\nold %s\nnew %s\nfrom %d\n", rotationHeader, r.Origin, r.Old, r.New, r.From)
-	return note.Sign(&note.Note{Text: text}, old)
+	return note.Sign(&note.Note{Text: formatRotation(r)}, old)
+}
+
+func formatRotation(r Rotation) string {
+	return fmt.Sprintf("%s\norigin %s\nold %s\nnew %s\nfrom %d\n", rotationHeader, r.Origin, r.Old, r.New, r.From)
 }
 
 // OpenRotation verifies a rotation with the old key, which the caller must
