@@ -159,6 +159,29 @@ func TestCommandsInDocsExist(t *testing.T) {
 	textOrSkip(t, "README.md")
 }
 
+// TestGuaranteesAreShown demands that each test docs/guarantees.md names is there. A line may say "to be named" while its
+// test is being written; in CI a guarantee without a test is a failure.
+func TestGuaranteesAreShown(t *testing.T) {
+	named, missing, open := guarantees(textOrSkip(t, "docs/guarantees.md"), testNames(t))
+	for _, m := range missing {
+		t.Errorf("docs/guarantees.md: %s: no such test", m)
+	}
+	if named == 0 {
+		t.Error("docs/guarantees.md: no test is named: was its form changed?")
+	}
+	for _, line := range open {
+		if os.Getenv("CI") == "true" {
+			t.Errorf("docs/guarantees.md: nothing shows this: %s", line)
+		} else {
+			t.Logf("docs/guarantees.md: nothing shows this yet: %s", line)
+		}
+	}
+	named, missing, open = guarantees("| **a** | `x TestA`, `x TestB` |\n| **b** | *to be named* |\n", map[string]bool{"x TestA": true})
+	if named != 1 || len(missing) != 1 || missing[0] != "x TestB" || len(open) != 1 || open[0] != "**b**" {
+		t.Errorf("the reader of the page is blind: %d, %q, %q", named, missing, open)
+	}
+}
+
 // TestNothingOfOneMachine refuses paths and hosts that exist only where somebody worked. The words are put together here
 // so that this file does not contain them.
 func TestNothingOfOneMachine(t *testing.T) {
@@ -331,6 +354,36 @@ func declares(files map[string]*ast.File, typ, name string) bool {
 		}
 	}
 	return false
+}
+
+// guarantees counts the tests a page names, and returns those that are not there and the rows that have none.
+func guarantees(text string, have map[string]bool) (named int, missing, open []string) {
+	for _, m := range regexp.MustCompile("`([a-z/-]+ Test\\w+)`").FindAllStringSubmatch(text, -1) {
+		if have[m[1]] {
+			named++
+		} else {
+			missing = append(missing, m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\|([^|]*)\|.*\*to be named`).FindAllStringSubmatch(text, -1) {
+		open = append(open, strings.TrimSpace(m[1]))
+	}
+	return named, missing, open
+}
+
+// testNames returns every test of the module as "folder TestName".
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	walk(t, func(name string, d fs.DirEntry) {
+		if d.IsDir() || !strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(read(t, name), -1) {
+			names[dirOf(name)+" "+m[1]] = true
+		}
+	})
+	return names
 }
 
 func isTarget(makefile, name string) bool {
