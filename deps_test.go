@@ -82,6 +82,7 @@ var modules = map[string]string{
 	"github.com/spf13/pflag":              "cmd/guia",
 	"github.com/transparency-dev/merkle":  "test",             // a second opinion on tree arithmetic
 	"github.com/transparency-dev/tessera": "test",             // fsck of exported tiles
+	"go.yaml.in/yaml/v3":                  "source/mapped",    // saved mappings, written by people
 	"golang.org/x/mod":                    "proof test",       // tree arithmetic and signed notes
 	"golang.org/x/net":                    "extract source/*", // the HTML tokenizer
 	"golang.org/x/sys":                    "durable db cmd/guia",
