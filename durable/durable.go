@@ -201,7 +201,9 @@ func Remove(path string) error {
 }
 
 // MkdirAll makes the directory and the missing ones above it, durably.
-// Directories that exist keep their permissions.
+// Directories that exist keep their permissions and are taken to be durable;
+// whoever made them may have died before syncing them, so a process that
+// relies on an old one calls [SyncDir] on its parent once.
 func MkdirAll(dir string, perm fs.FileMode) error {
 	if info, err := os.Stat(dir); err == nil {
 		if !info.IsDir() {

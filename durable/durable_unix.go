@@ -44,3 +44,9 @@ func FreeSpace(dir string) (int64, error) {
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil
 }
+
+// IsFull reports whether err says that the disk, or the user's share of it,
+// is full.
+func IsFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -73,3 +73,14 @@ func FreeSpace(dir string) (int64, error) {
 	}
 	return int64(free), nil
 }
+
+// IsFull reports whether err says that the disk, or the user's share of it,
+// is full.
+func IsFull(err error) bool {
+	for _, full := range []syscall.Errno{39, 112, 1295} { // winerror.h HANDLE_DISK_FULL, DISK_FULL, DISK_QUOTA_EXCEEDED
+		if errors.Is(err, full) {
+			return true
+		}
+	}
+	return false
+}
