@@ -239,7 +239,12 @@ func TestDroppedCloneLeavesTheBuilderAsItWas(t *testing.T) {
 	root, partials := s.Root(), s.Partials()
 	kept := slices.Clone(partials[0])
 	clone := s.Clone()
-	for i := range int64(1000) {
+	last := proof.LeafHash(leaf(1_000_000))
+	staged := clone.Append(last)
+	if len(staged) != 1 {
+		t.Fatalf("%d tiles, want one", len(staged))
+	}
+	for i := int64(1); i < 1000; i++ {
 		clone.Append(proof.LeafHash(leaf(1_000_000 + i)))
 	}
 	if s.Root() != root || s.Size() != 511 || !slices.Equal(s.Partials()[0], kept) {
@@ -249,6 +254,9 @@ func TestDroppedCloneLeavesTheBuilderAsItWas(t *testing.T) {
 	s.add(proof.LeafHash(leaf(512)))
 	if s.Root() != proof.Hash(oracle(513).Hash()) {
 		t.Error("the builder does not go on rightly after a clone was dropped")
+	}
+	if staged[0].Hashes[255] != last {
+		t.Error("growing the builder changed a tile of the clone")
 	}
 	if !slices.Equal(partials[0], kept) {
 		t.Error("the partial tiles handed out have changed")
