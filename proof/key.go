@@ -51,8 +51,11 @@ func NewSigner(skey string) (*Signer, error) {
 		return nil, fmt.Errorf("log key: %w", err)
 	}
 	// note keeps the public half to itself; derive it again.
-	b, err := base64.StdEncoding.Strict().DecodeString(skey[strings.LastIndexByte(skey, '+')+1:])
-	if err != nil || len(b) != 1+ed25519.SeedSize || strings.ContainsAny(skey, "\r\n") { // the decoder skips them
+	// The key's own base64 may contain a plus, so it is found by its position.
+	prefix := fmt.Sprintf("PRIVATE+KEY+%s+%08x+", s.Name(), s.KeyHash())
+	secret, ok := strings.CutPrefix(skey, prefix)
+	b, err := base64.StdEncoding.Strict().DecodeString(secret)
+	if !ok || err != nil || len(b) != 1+ed25519.SeedSize || strings.ContainsAny(skey, "\r\n") { // the decoder skips them
 		return nil, errors.New("log key: malformed")
 	}
 	public := ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey)
