@@ -14,6 +14,7 @@ type HeldError struct {
 	PID  int // the process that has it; 0 when it has not written it yet
 }
 
+// Error names the lock and, if known, the process.
 func (e *HeldError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("lock %s: held by another process", e.Path)

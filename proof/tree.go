@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// TileHeight and TileWidth are fixed by c2sp.org/tlog-tiles.
+	// TileHeight is how many levels of the tree a tile spans; it is fixed by
+	// c2sp.org/tlog-tiles.
 	TileHeight = 8
-	TileWidth  = 1 << TileHeight
+	// TileWidth is how many hashes a full tile has.
+	TileWidth = 1 << TileHeight
 
 	// MaxSize is the largest tree that is accepted anywhere here. It is far
 	// beyond any log, and keeps the arithmetic of tlog, which loops forever
