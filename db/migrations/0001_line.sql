@@ -31,6 +31,15 @@ CREATE TABLE ledger_checkpoint (
 	note BLOB NOT NULL
 );
 
+-- ledger: the log's verifier keys in order; from is the size of the tree when the key came into force, statement the old key's
+-- signed word for it (empty for the first).
+CREATE TABLE ledger_key (
+	number    INTEGER PRIMARY KEY,
+	from_size INTEGER NOT NULL,
+	vkey      TEXT NOT NULL,
+	statement BLOB NOT NULL
+);
+
 -- ledger: every stream by the keyed hash of what it stands for, its pseudonym, and how many events it has.
 CREATE TABLE ledger_stream (
 	owner BLOB PRIMARY KEY,

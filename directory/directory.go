@@ -1,0 +1,247 @@
+// Package directory opens everything that one company keeps as one thing: the data directory.
+//
+//	VERSION             what this is, in words, and the format's number
+//	guia.db             the main database: ledger, rows, users, cases, cursors
+//	keys.db, epoch.key  the keys (package seal); the epoch key is in no backup
+//	blobs/              encrypted attachments
+//	followers/          search index and directory of people: can be deleted at any time
+//	lock, guia.sock     who has the directory open, and where to talk to them
+//
+// One process at a time has it open. A directory from a newer version of the program is refused untouched.
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"guia"
+	"guia/blob"
+	"guia/classify"
+	"guia/db"
+	"guia/durable"
+	"guia/intake"
+	"guia/ledger"
+	"guia/permit"
+	"guia/seal"
+	"guia/vault"
+)
+
+// Format is the number of the directory's format that this program writes.
+const Format = 1
+
+const versionPrefix = "Guia data directory, format "
+
+// Directory is an open data directory.
+type Directory struct {
+	Path   string
+	Main   *db.DB
+	Keys   *seal.Keeper
+	Blobs  *blob.Dir
+	Vault  *vault.Vault
+	Ledger *ledger.Ledger
+	Intake *intake.Desk
+
+	unlock func() error
+}
+
+// ErrHeld says that another process has the directory open. Its socket is [Socket].
+var ErrHeld = errors.New("directory is open in another process")
+
+// Socket is where the process that holds the directory listens.
+func Socket(path string) string { return filepath.Join(path, "guia.sock") }
+
+// Followers is where followers keep their files.
+func (d *Directory) Followers() string { return filepath.Join(d.Path, "followers") }
+
+// Create makes a new data directory at path, which must not exist or be empty, with one first user who has the given roles
+// everywhere. What happened in it from then on is in its ledger. It is durable on return, and open.
+func Create(ctx context.Context, path string, first permit.User) (*Directory, error) {
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(path, "VERSION")); err == nil {
+			return nil, guia.Refuse(guia.Conflict, "directory.exists", path)
+		}
+		if _, err := os.Stat(filepath.Join(path, unfinished)); err != nil {
+			return nil, guia.Refuse(guia.Conflict, "directory.not_empty", path)
+		}
+		// An earlier attempt was interrupted before anything could be recorded: start over.
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(path, e.Name())); err != nil {
+				return nil, fmt.Errorf("create directory: %w", err)
+			}
+		}
+	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
+	}
+	if err := durable.MkdirAll(path, 0o700); err != nil {
+		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
+	}
+	if err := durable.WriteFile(filepath.Join(path, unfinished), nil, 0o600); err != nil {
+		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
+	}
+	d := &Directory{Path: path}
+	if err := d.create(ctx, first); err != nil {
+		return nil, errors.Join(fmt.Errorf("create directory: %w", err), d.Close(ctx))
+	}
+	return d, nil
+}
+
+// unfinished stands in a directory whose creation did not end.
+const unfinished = "UNFINISHED"
+
+func (d *Directory) create(ctx context.Context, first permit.User) (err error) {
+	if err := d.lock(); err != nil {
+		return err
+	}
+	if d.Keys, err = seal.Create(ctx, d.Path); err != nil {
+		return err
+	}
+	if err := d.openStores(ctx); err != nil {
+		return err
+	}
+	if d.Ledger, err = ledger.Create(ctx, d.Main, d.Keys, d.Vault); err != nil {
+		return err
+	}
+	if err := d.recordFirst(ctx, first); err != nil {
+		return err
+	}
+	d.Intake = intake.Open(d.Ledger, &classify.Rulebook{})
+	if _, err := d.Ledger.Checkpoint(ctx); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(d.Path, "VERSION"), []byte(versionPrefix+strconv.Itoa(Format)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return durable.Remove(filepath.Join(d.Path, unfinished))
+}
+
+// recordFirst makes the first user and the first events, in one transaction: nobody exists yet who could be asked for permission.
+func (d *Directory) recordFirst(ctx context.Context, first permit.User) error {
+	return d.Ledger.Begin(ctx, guia.Actor{User: first.ID, Login: first.Login, Via: "os-login"}, func(tx *ledger.Tx) error {
+		if err := permit.AddUser(tx.Tx, first.ID, first.Login, first.OSLogin); err != nil {
+			return err
+		}
+		var f guia.Fields
+		f.Set("version", strconv.Itoa(Format))
+		if _, err := tx.Record(guia.LedgerCreated, f); err != nil {
+			return err
+		}
+		f = nil
+		f.Set("user", first.ID.String())
+		f.Set("name", first.Login)
+		if _, err := tx.Record(guia.UserAdded, f); err != nil {
+			return err
+		}
+		for _, g := range first.Grants {
+			if err := permit.AddGrant(tx.Tx, first.ID, g); err != nil {
+				return err
+			}
+			f = nil
+			f.Set("user", first.ID.String())
+			f.Set("role", string(g.Role))
+			f.Set("scope", g.Scope)
+			if _, err := tx.Record(guia.RoleGranted, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Open opens an existing data directory. [ErrHeld] says that another process has it; a directory from a newer version and one that
+// is none are refusals (blocked, not_found); damage is a refusal of kind damaged.
+func Open(ctx context.Context, path string) (*Directory, error) {
+	if err := checkVersion(path); err != nil {
+		return nil, err
+	}
+	d := &Directory{Path: path}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close(ctx))
+	}
+	return d, nil
+}
+
+func (d *Directory) open(ctx context.Context) (err error) {
+	if err := d.lock(); err != nil {
+		return err
+	}
+	if d.Keys, err = seal.Open(ctx, d.Path); err != nil {
+		return err
+	}
+	if err := d.openStores(ctx); err != nil {
+		return err
+	}
+	if d.Ledger, err = ledger.Open(ctx, d.Main, d.Keys, d.Vault); err != nil {
+		return err
+	}
+	d.Intake = intake.Open(d.Ledger, &classify.Rulebook{})
+	return nil
+}
+
+func checkVersion(path string) error {
+	text, err := os.ReadFile(filepath.Join(path, "VERSION"))
+	if errors.Is(err, os.ErrNotExist) {
+		return guia.Refuse(guia.NotFound, "directory.missing", path)
+	}
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
+	}
+	number, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(text), versionPrefix)))
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "directory.version_damaged", path)
+	}
+	if number > Format {
+		return guia.Refuse(guia.Blocked, "directory.newer", path, number, Format)
+	}
+	return nil
+}
+
+func (d *Directory) lock() error {
+	unlock, held, err := durable.Lock(filepath.Join(d.Path, "lock"))
+	if held {
+		return fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	d.unlock = unlock
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", d.Path)
+	}
+	return nil
+}
+
+func (d *Directory) openStores(ctx context.Context) (err error) {
+	if d.Main, err = db.Open(ctx, filepath.Join(d.Path, "guia.db"), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Main()}); err != nil {
+		return err
+	}
+	if d.Blobs, err = blob.OpenDir(filepath.Join(d.Path, "blobs")); err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(d.Followers(), 0o700); err != nil {
+		return err
+	}
+	d.Vault = vault.Open(d.Keys, d.Blobs, d.Main)
+	return nil
+}
+
+// Close signs a last checkpoint and lets go of everything.
+func (d *Directory) Close(ctx context.Context) error {
+	var errs []error
+	if d.Ledger != nil {
+		errs = append(errs, d.Ledger.Close(context.WithoutCancel(ctx)))
+	}
+	if d.Main != nil {
+		errs = append(errs, d.Main.Close())
+	}
+	if d.Keys != nil {
+		errs = append(errs, d.Keys.Close())
+	}
+	if d.unlock != nil {
+		errs = append(errs, d.unlock())
+		d.unlock = nil
+	}
+	return errors.Join(errs...)
+}

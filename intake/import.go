@@ -1,0 +1,137 @@
+package intake
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"guia"
+	"guia/db"
+	"guia/ledger"
+	"guia/permit"
+	"guia/source"
+)
+
+// Progress is how far a source was read. It is stored with every page.
+type Progress struct {
+	Cursor source.Cursor
+	Done   bool
+	Import guia.RecordID
+	Counts Counts
+}
+
+// Import pulls a source to its end: the start is recorded (who, the digest of what was handed in), pages are accepted one by one,
+// and the end with its counts is recorded. Interrupted at any moment, the same call goes on behind the last committed page. Called
+// again after the end it reads nothing and returns the counts of the first time, unless again is set, which reads from the beginning
+// and finds everything known.
+//
+// digest is "sha256:<hex> <size>" of what was handed in, or empty. tell, when not nil, is called after each page.
+func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source.Source, digest string, again bool, tell func(source.Page, Counts)) (Progress, error) {
+	feed.Source, feed.Instance = s.Name(), s.Instance()
+	at, err := d.Progress(ctx, feed)
+	if err != nil {
+		return at, err
+	}
+	if at.Done && !again {
+		return at, nil
+	}
+	if at.Import == (guia.RecordID{}) || at.Done {
+		at = Progress{}
+		err = d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
+			var f guia.Fields
+			f.Set("digest", digest)
+			f.Set("entity", feed.Entity)
+			f.Set("grade", string(feed.Grade))
+			f.Set("normaliser", feed.Normaliser)
+			seq, err := tx.Record(guia.ImportStarted, f)
+			if err != nil {
+				return err
+			}
+			at.Import = tx.RecordOf(seq)
+			return d.storeProgress(tx.Tx, feed, at)
+		})
+		if err != nil {
+			return at, err
+		}
+	} else if err := d.ledger.Do(ctx, actor, permit.ActImport, func(*ledger.Tx) error { return nil }); err != nil {
+		return at, err // going on needs the permission as well
+	}
+	feed.Import = at.Import
+	for {
+		page, err := s.Pull(ctx, at.Cursor)
+		if err != nil {
+			return at, err
+		}
+		at.Cursor = page.Next
+		if _, at, err = d.Accept(ctx, feed, page.Records, at); err != nil {
+			return at, err
+		}
+		if tell != nil {
+			tell(page, at.Counts)
+		}
+		if page.Done {
+			break
+		}
+	}
+	at.Done = true
+	return at, d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
+		var f guia.Fields
+		f.Set("import", at.Import.String())
+		f.Set("count.new", fmt.Sprint(at.Counts.New))
+		f.Set("count.known", fmt.Sprint(at.Counts.Known))
+		f.Set("count.linked", fmt.Sprint(at.Counts.Linked))
+		f.Set("count.marked", fmt.Sprint(at.Counts.Marked))
+		if _, err := tx.Record(guia.ImportFinished, f); err != nil {
+			return err
+		}
+		return d.storeProgress(tx.Tx, feed, at)
+	})
+}
+
+// Progress returns how far the feed's instance was read; the zero value when it never was.
+func (d *Desk) Progress(ctx context.Context, feed Feed) (Progress, error) {
+	var at Progress
+	var cursor, counts string
+	err := d.ledger.Database().QueryRow(ctx, "SELECT cursor, done, counts FROM intake_cursor WHERE source = ?", d.instanceKey(feed)).Scan(&cursor, &at.Done, &counts)
+	if errors.Is(err, sql.ErrNoRows) {
+		return at, nil
+	}
+	if err != nil {
+		return at, fmt.Errorf("read cursor: %w", err)
+	}
+	at.Cursor = source.Cursor(cursor)
+	var stored storedProgress
+	if err := json.Unmarshal([]byte(counts), &stored); err != nil {
+		return at, guia.RefuseCause(guia.Damaged, err, "intake.cursor_damaged")
+	}
+	at.Counts = stored.Counts
+	at.Import, err = guia.ParseID16(stored.Import)
+	return at, err
+}
+
+type storedProgress struct {
+	Import string `json:"import"`
+	Counts
+}
+
+// storeProgress writes the cursor row in the running transaction.
+func (d *Desk) storeProgress(tx *db.Tx, feed Feed, at Progress) error {
+	done := 0
+	if at.Done {
+		done = 1
+	}
+	counts, err := json.Marshal(storedProgress{at.Import.String(), at.Counts})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO intake_cursor (source, cursor, done, counts, changed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (source) DO UPDATE SET cursor = excluded.cursor, done = excluded.done, counts = excluded.counts, changed = excluded.changed`,
+		d.instanceKey(feed), string(at.Cursor), done, string(counts), time.Now().UTC().Format(time.RFC3339))
+	if err != nil {
+		return fmt.Errorf("store cursor: %w", err)
+	}
+	return nil
+}

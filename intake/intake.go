@@ -1,0 +1,404 @@
+// Package intake turns a record into an event and commits it.
+//
+// The model: a connector's page of records becomes events, each sealed, and all of them are committed in one transaction together
+// with the cursor behind the page and the keyed hashes by which the records will be recognised. Hence exactly once: after a crash
+// the page is pulled again and every record of it is either stored or not, never twice.
+//
+// A record is recognised by its key at the source. The same key with another content is an edit of the first. A record that another
+// source has told before (the same text in the same minute) is kept too, linked by same_as and counted once.
+package intake
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"guia"
+	"guia/classify"
+	"guia/db"
+	"guia/ledger"
+	"guia/source"
+	"guia/vault"
+)
+
+// Desk takes records in. It works on one page at a time; concurrent calls wait for each other.
+type Desk struct {
+	ledger *ledger.Ledger
+	vault  *vault.Vault
+	rules  *classify.Rulebook
+
+	mu     sync.Mutex
+	onStep func(step string) // the trip test listens here
+}
+
+// Open returns the desk of a data directory.
+func Open(l *ledger.Ledger, rules *classify.Rulebook) *Desk {
+	return &Desk{ledger: l, vault: l.Vault(), rules: rules, onStep: func(string) {}}
+}
+
+// Feed is what all records of one source instance share.
+type Feed struct {
+	Source     guia.SourceName
+	Instance   string // which file or tenant; may be personal, is stored as a keyed hash only
+	Entity     string // the legal entity the records belong to
+	Class      string // retention class
+	Channel    guia.Channel
+	Grade      guia.Grade
+	Normaliser string
+	Import     guia.RecordID // the import.started event
+}
+
+// Counts says what became of records.
+type Counts struct {
+	New    int64 `json:"new"`    // stored
+	Known  int64 `json:"known"`  // stored before, left alone
+	Edited int64 `json:"edited"` // of the new ones: another content under a known key
+	Linked int64 `json:"linked"` // of the new ones: the same as a record of another source
+	Marked int64 `json:"marked"` // of the new ones: with something a person should look at
+	Gaps   int64 `json:"gaps"`   // of the new ones: a part of the source that could not be read
+}
+
+// Add adds up.
+func (c *Counts) Add(d Counts) {
+	c.New += d.New
+	c.Known += d.Known
+	c.Edited += d.Edited
+	c.Linked += d.Linked
+	c.Marked += d.Marked
+	c.Gaps += d.Gaps
+}
+
+// Accept commits the records of one page and the cursor behind them, and returns the places of the new ones. This is the function to
+// read first:
+//
+//  1. normalise every record into fields — nothing is stored
+//  2. classify it — nothing is stored
+//  3. recognise what is known, edited, or told by another source — nothing is stored
+//  4. seal what is new, in parallel; attachments become blobs — orphan blobs at most
+//  5. commit: leaf, tree, row, recognition and cursor together — everything of this page is stored, once
+//
+// Progress carries the counts of the source so far; it is stored with the cursor and returned with this page added.
+func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, at Progress) ([]guia.Seq, Progress, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.onStep("intake.Accept")
+	pending := make([]*item, 0, len(records))
+	for i := range records {
+		d.onStep("intake.normalize")
+		it, err := normalize(feed, &records[i]) // 1
+		if err != nil {
+			return nil, at, fmt.Errorf("normalise %s: %w", shorten(records[i].Origin), err)
+		}
+		d.onStep("classify.Classify")
+		verdict := d.rules.Classify(it.content.Header.Type, it.content.Fields) // 2
+		it.content.Fields.Set("tier", string(verdict.Tier))
+		it.content.Fields.Set("tier.basis", verdict.Basis)
+		pending = append(pending, it)
+	}
+	fresh, counts, err := d.recognise(ctx, feed, pending) // 3
+	if err != nil {
+		return nil, at, fmt.Errorf("recognise records: %w", err)
+	}
+	at.Counts.Add(counts)
+	if err := d.seal(ctx, fresh); err != nil { // 4
+		return nil, at, err
+	}
+	seqs, err := d.commit(ctx, feed, fresh, at) // 5
+	return seqs, at, err
+}
+
+func shorten(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// item is one record on its way.
+type item struct {
+	content *vault.Content
+	key     mac // by its key at the source
+	like    mac // by what it says; zero when it says too little
+	digest  [8]byte
+	sealed  vault.Sealed
+}
+
+// mac is a keyed hash behind a prefix that keeps neighbours together, so that an import touches few pages.
+type mac [20]byte
+
+// likeLength is the least number of characters of a text that is recognised without its sender.
+const likeLength = 24
+
+// identify computes the keyed hashes of a record.
+func (d *Desk) identify(feed Feed, it *item) {
+	c := it.content
+	key := c.Fields.Get("source_key")
+	whole := d.vault.MAC("seen:content", c.Fields.Get("subject"), (&guia.Event{Fields: c.Fields}).Text(), c.Fields.Get("text.html"), string(c.Header.Type), memberList(c.Fields))
+	copy(it.digest[:], whole[:])
+	stream := d.vault.MAC("seen:stream", string(feed.Source), c.Stream)
+	it.key = prefixed(binary.BigEndian.Uint32(stream[:4]), d.vault.MAC("seen:key", string(feed.Source), c.Stream, key))
+	moment, err := guia.ParseMoment(c.Fields.Get("time"))
+	text := strings.Join(strings.Fields((&guia.Event{Fields: c.Fields}).Text()), " ")
+	if err != nil || moment.Precision < guia.Minute || text == "" || c.Header.Type != guia.MessageSent && c.Header.Type != guia.MailSent {
+		return
+	}
+	minute := moment.Time.Unix() / 60
+	sender := ""
+	if utf8.RuneCountInString(text) < likeLength {
+		sender = strings.ToLower(c.Fields.Get("sender.name"))
+	}
+	it.like = prefixed(uint32(minute), d.vault.MAC("seen:like", fmt.Sprint(minute), text, sender))
+}
+
+func memberList(f guia.Fields) string {
+	var b strings.Builder
+	for _, field := range f {
+		if strings.HasPrefix(field.Name, "member.") || strings.HasPrefix(field.Name, "sender.") {
+			b.Write(field.Value)
+			b.WriteByte(0)
+		}
+	}
+	return b.String()
+}
+
+func prefixed(prefix uint32, sum [16]byte) (m mac) {
+	binary.BigEndian.PutUint32(m[:4], prefix)
+	copy(m[4:], sum[:])
+	return m
+}
+
+// seen is a row of recognition.
+type seen struct {
+	seq     guia.Seq
+	content []byte
+}
+
+// recognise sorts out what is known, makes edits of records whose content changed, and links what another source has told. It
+// returns the items to be stored.
+func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*item, Counts, error) {
+	var counts Counts
+	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
+	macs := make([]mac, 0, 2*len(pending))
+	for _, it := range pending {
+		d.identify(feed, it)
+		macs = append(macs, it.key)
+		if it.like != (mac{}) {
+			macs = append(macs, it.like)
+		}
+	}
+	known, err := d.lookUp(ctx, macs)
+	if err != nil {
+		return nil, counts, err
+	}
+	here := map[mac]*item{} // earlier in this page
+	fresh := make([]*item, 0, len(pending))
+	var edits []*item
+	for _, it := range pending {
+		first, stored := known[it.key]
+		if earlier := here[it.key]; earlier != nil {
+			first, stored = seen{content: earlier.digest[:]}, true
+		}
+		if stored && string(first.content) == string(it.digest[:]) {
+			counts.Known++
+			continue
+		}
+		if stored {
+			d.makeEdit(feed, it)
+			edits = append(edits, it)
+			continue
+		}
+		here[it.key] = it
+		if other, ok := known[it.like]; ok && it.like != (mac{}) && string(other.content) != string(instance[:8]) {
+			e, err := d.ledger.Entry(ctx, other.seq)
+			if err != nil {
+				return nil, counts, err
+			}
+			it.content.Fields.Set("same_as", e.Leaf.Record.String())
+			it.like = mac{} // the first one stays the one to be found
+			counts.Linked++
+		}
+		fresh = append(fresh, it)
+	}
+	macs = macs[:0]
+	for _, it := range edits {
+		macs = append(macs, it.key)
+	}
+	if known, err = d.lookUp(ctx, macs); err != nil {
+		return nil, counts, err
+	}
+	for _, it := range edits {
+		if _, stored := known[it.key]; stored || here[it.key] != nil {
+			counts.Known++
+			continue
+		}
+		here[it.key] = it
+		counts.Edited++
+		fresh = append(fresh, it)
+	}
+	for _, it := range fresh {
+		counts.New++
+		if len(it.content.Fields.Bytes("mark")) > 0 {
+			counts.Marked++
+		}
+		if it.content.Header.Type == guia.SourceGap {
+			counts.Gaps++
+		}
+	}
+	return fresh, counts, nil
+}
+
+// makeEdit turns a record whose key is known with another content into a fact of its own: an edit, recognised by key and content.
+func (d *Desk) makeEdit(feed Feed, it *item) {
+	c := it.content
+	key := c.Fields.Get("source_key")
+	if c.Header.Type == guia.MessageSent || c.Header.Type == guia.MailSent {
+		c.Header.Type = guia.MessageEdited
+		c.Fields.Set("edit_of", key)
+	}
+	prefix := binary.BigEndian.Uint32(it.key[:4])
+	it.key = prefixed(prefix, d.vault.MAC("seen:edit", string(feed.Source), c.Stream, key, hex.EncodeToString(it.digest[:])))
+	it.like = mac{}
+}
+
+// lookUp finds the rows of the macs.
+func (d *Desk) lookUp(ctx context.Context, macs []mac) (map[mac]seen, error) {
+	const most = 64
+	found := map[mac]seen{}
+	for len(macs) > 0 {
+		n := min(most, len(macs))
+		args := make([]any, most)
+		for i := range args {
+			args[i] = macs[min(i, n-1)][:] // one statement serves all: the last is repeated
+		}
+		rows, err := d.ledger.Database().Query(ctx, lookUpQuery, args...)
+		if err != nil {
+			return nil, err
+		}
+		if err := scanSeen(rows, found); err != nil {
+			return nil, err
+		}
+		macs = macs[n:]
+	}
+	return found, nil
+}
+
+var lookUpQuery = "SELECT mac, seq, content FROM intake_seen WHERE mac IN (?" + strings.Repeat(", ?", 63) + ")"
+
+func scanSeen(rows *sql.Rows, into map[mac]seen) error {
+	defer rows.Close()
+	for rows.Next() {
+		var m mac
+		var key sql.RawBytes
+		var seq uint64
+		var content []byte
+		if err := rows.Scan(&key, &seq, &content); err != nil {
+			return err
+		}
+		if len(key) != len(m) {
+			return guia.Refuse(guia.Damaged, "intake.seen_damaged")
+		}
+		copy(m[:], key)
+		into[m] = seen{guia.Seq(seq), content}
+	}
+	return rows.Err()
+}
+
+// seal encrypts the items on all processors.
+func (d *Desk) seal(ctx context.Context, items []*item) error {
+	contents := make([]*vault.Content, len(items))
+	for i, it := range items {
+		contents[i] = it.content
+	}
+	keys, err := d.vault.Keys(ctx, contents)
+	if err != nil {
+		return fmt.Errorf("seal records: %w", err)
+	}
+	workers := min(runtime.GOMAXPROCS(0), len(items))
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(items) && errs[w] == nil; i += workers {
+				if errs[w] = ctx.Err(); errs[w] == nil {
+					d.onStep("vault.Put")
+					items[i].sealed, errs[w] = d.vault.Put(ctx, keys, items[i].content)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("seal records: %w", err)
+	}
+	return nil
+}
+
+// commit stores the items, how they will be recognised, and the cursor, in one transaction of the ledger.
+func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, at Progress) ([]guia.Seq, error) {
+	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
+	weight := 0
+	sealed := make([]vault.Sealed, len(items))
+	for i, it := range items {
+		sealed[i] = it.sealed
+		weight += len(it.sealed.Row) + 512
+	}
+	var seqs []guia.Seq
+	err := d.ledger.Batch(ctx, weight, func(tx *ledger.Tx) error {
+		d.onStep("ledger.Append")
+		var err error
+		if seqs, err = tx.Append(sealed...); err != nil {
+			return err
+		}
+		if err := remember(tx.Tx, items, seqs, instance[:8]); err != nil {
+			return fmt.Errorf("store recognition: %w", err)
+		}
+		return d.storeProgress(tx.Tx, feed, at)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("commit records: %w", err)
+	}
+	return seqs, nil
+}
+
+// remember stores the recognition rows, in ascending order, many a statement.
+func remember(tx *db.Tx, items []*item, seqs []guia.Seq, instance []byte) error {
+	rows := make([]seenRow, 0, 2*len(items))
+	for i, it := range items {
+		rows = append(rows, seenRow{it.key, seqs[i], it.digest[:]})
+		if it.like != (mac{}) {
+			rows = append(rows, seenRow{it.like, seqs[i], instance})
+		}
+	}
+	sortRows(rows)
+	const most = 64
+	for len(rows) > 0 {
+		n := 1
+		for n*2 <= min(len(rows), most) {
+			n *= 2
+		}
+		args := make([]any, 0, 3*n)
+		for _, r := range rows[:n] {
+			args = append(args, r.mac[:], uint64(r.seq), r.content)
+		}
+		// A text that was said before in this minute is found by its first record.
+		query := "INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", n-1) + " ON CONFLICT (mac) DO NOTHING"
+		if _, err := tx.Exec(query, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// instanceKey names a source instance in intake_cursor without telling it.
+func (d *Desk) instanceKey(feed Feed) string {
+	sum := d.vault.MAC("cursor", string(feed.Source), feed.Instance)
+	return string(feed.Source) + "/" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,444 @@
+// Package ledger keeps what happened, in order, provable.
+//
+// The model: an event is a leaf (package canon) of one Merkle tree (package proof) and an encrypted row (package vault). One
+// goroutine writes. Whoever wants something recorded queues a function; the writer takes all that wait, runs them in their order in
+// one database transaction, adds the leaves to the tree, stores events, rows, tiles and head together, and answers each only after
+// the commit: what was answered is durable, exactly once, and everything else did not happen.
+//
+// A checkpoint over the tree is signed in the same transaction, at most once a second, and always when somebody asks or the ledger
+// is closed. Followers read entries after a cursor that they keep in a file of their own (follow.go).
+//
+// Guaranteed: a place (Seq) never changes its content; the positions in a stream have no holes; opening finds the state of the last
+// commit, or refuses (kind damaged) when head, tiles and newest checkpoint do not agree.
+//
+// Not guaranteed: that an event is true, or that a source showed everything; and against someone who holds the log key and the whole
+// directory only a checkpoint kept elsewhere helps (docs/threats.md).
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"guia"
+	"guia/canon"
+	"guia/db"
+	"guia/permit"
+	"guia/proof"
+	"guia/seal"
+	"guia/vault"
+)
+
+// Ledger is the open ledger of one data directory. Methods may be called by many goroutines.
+type Ledger struct {
+	db    *db.DB
+	vault *vault.Vault
+	keys  *seal.Keeper
+
+	origin string
+	queue  chan *job
+	closed chan struct{} // closed by Close: the writer finishes what is queued
+	done   chan struct{} // closed by the writer
+	stop   sync.Once
+
+	// The writer's own: nobody else touches these.
+	builder    *proof.Builder
+	streams    map[seal.Owner]*stream
+	clock      int64 // the latest capture time, milliseconds
+	jumped     bool  // a backward jump was recorded and the clock has not caught up
+	signedSize int64
+	signedAt   time.Time
+
+	mu     sync.Mutex
+	size   guia.Seq      // committed
+	grown  chan struct{} // closed and replaced when size grows
+	signer *proof.Signer
+	broken error // the writer stopped: a commit broke off
+	onStep func(string)
+}
+
+// stream is the writer's memory of a stream.
+type stream struct {
+	owner  seal.Owner
+	name   guia.StreamID
+	count  uint64
+	stored bool // it has a row
+	dirty  bool // its row is behind
+}
+
+// acts is the stream and retention class of everything that happens in Guia itself.
+const acts = "acts"
+
+// Create makes the ledger of a new data directory: its origin and log key. The first event is the caller's.
+func Create(ctx context.Context, main *db.DB, keys *seal.Keeper, v *vault.Vault) (*Ledger, error) {
+	id := guia.NewRecordID()
+	origin := "guia.invalid/log/" + hex.EncodeToString(id[:])
+	skey, vkey, err := proof.NewLogKey(origin)
+	if err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	if err := keys.SetSecret(ctx, logSecret(1), []byte(skey)); err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	root := (&proof.Builder{}).Root()
+	err = main.Write(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec("INSERT INTO ledger_key (number, from_size, vkey, statement) VALUES (1, 0, ?, ?)", vkey, []byte{}); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT INTO ledger_head (one, origin, size, root, clock) VALUES (1, ?, 0, ?, 0)", origin, root[:])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	return Open(ctx, main, keys, v)
+}
+
+// Open continues the ledger. It recomputes the right edge of the tree and refuses (kind damaged) unless it agrees with the head and
+// with the newest checkpoint.
+func Open(ctx context.Context, main *db.DB, keys *seal.Keeper, v *vault.Vault) (*Ledger, error) {
+	l := &Ledger{
+		db: main, vault: v, keys: keys,
+		queue: make(chan *job, 1024), closed: make(chan struct{}), done: make(chan struct{}),
+		streams: map[seal.Owner]*stream{}, grown: make(chan struct{}), onStep: func(string) {},
+	}
+	if err := l.load(ctx); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	go l.write()
+	return l, nil
+}
+
+func (l *Ledger) load(ctx context.Context) error {
+	var size int64
+	var root []byte
+	err := l.db.QueryRow(ctx, "SELECT origin, size, root, clock FROM ledger_head WHERE one = 1").Scan(&l.origin, &size, &root, &l.clock)
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "ledger.no_head")
+	}
+	partials, err := l.edge(ctx, size)
+	if err != nil {
+		return err
+	}
+	if l.builder, err = proof.NewBuilder(size, partials); err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "ledger.head_differs", size)
+	}
+	if computed := l.builder.Root(); string(computed[:]) != string(root) {
+		return guia.Refuse(guia.Damaged, "ledger.head_differs", size)
+	}
+	l.size = guia.Seq(size)
+	if err := l.loadSigner(ctx); err != nil {
+		return err
+	}
+	return l.compareNewest(ctx)
+}
+
+// edge reads the partial tiles of a tree of that size: at level 0 from the leaves themselves, above from their rows.
+func (l *Ledger) edge(ctx context.Context, size int64) ([][]proof.Hash, error) {
+	var partials [][]proof.Hash
+	for level := 0; size>>(proof.TileHeight*level) > 0; level++ {
+		width := proof.PartialWidth(size, level)
+		if level == 0 {
+			hashes, err := l.leafHashes(ctx, size-int64(width), size)
+			if err != nil {
+				return nil, err
+			}
+			partials = append(partials, hashes)
+			continue
+		}
+		if width == 0 {
+			partials = append(partials, nil)
+			continue
+		}
+		hashes, err := l.ReadTile(level, size>>(proof.TileHeight*(level+1)), width)
+		if err != nil {
+			return nil, err
+		}
+		partials = append(partials, hashes)
+	}
+	return partials, nil
+}
+
+func (l *Ledger) leafHashes(ctx context.Context, first, end int64) ([]proof.Hash, error) {
+	rows, err := l.db.Query(ctx, "SELECT leaf FROM ledger_entry WHERE seq >= ? AND seq < ? ORDER BY seq", first, end)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	hashes := make([]proof.Hash, 0, end-first)
+	for rows.Next() {
+		var leaf sql.RawBytes
+		if err := rows.Scan(&leaf); err != nil {
+			return nil, err
+		}
+		hashes = append(hashes, proof.LeafHash(leaf))
+	}
+	if int64(len(hashes)) != end-first && rows.Err() == nil {
+		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", first, end, len(hashes))
+	}
+	return hashes, rows.Err()
+}
+
+// Close signs a last checkpoint, finishes what is queued and stops the writer. It does not close the database.
+func (l *Ledger) Close(ctx context.Context) error {
+	_, err := l.Checkpoint(ctx)
+	if errors.Is(err, errClosed) {
+		return nil
+	}
+	l.stop.Do(func() { close(l.closed) })
+	<-l.done
+	return err
+}
+
+var errClosed = errors.New("ledger is closed")
+
+// Origin is the name of the log.
+func (l *Ledger) Origin() string { return l.origin }
+
+// Size is how many events are committed.
+func (l *Ledger) Size() guia.Seq {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+// job is one queued function.
+type job struct {
+	ctx   context.Context
+	run   func(*Tx) error
+	nest  bool // run writes to tables: undo them if it fails
+	sign  bool // the batch must end with a checkpoint
+	weigh int  // bytes, roughly
+	done  chan error
+}
+
+// Tx is the running transaction, for the function that was queued, while it runs.
+type Tx struct {
+	*db.Tx
+	l     *Ledger
+	batch *batch
+	keys  vault.Keys // for Record
+	actor guia.Actor
+	act   permit.Act
+	marks string
+}
+
+// batch is what the writer collects before it stores it.
+type batch struct {
+	first   guia.Seq
+	leaves  [][]byte
+	rows    [][]byte
+	streams []*stream
+}
+
+// submit queues a function and waits for the commit that contains it.
+func (l *Ledger) submit(j *job) error {
+	j.done = make(chan error, 1)
+	select {
+	case <-l.closed:
+		return errClosed
+	default:
+	}
+	select {
+	case l.queue <- j:
+	case <-j.ctx.Done():
+		return j.ctx.Err()
+	case <-l.done:
+		return errClosed
+	}
+	// Once queued it may be committed: the answer is awaited even when the caller has lost interest, so that "error" always
+	// means "not recorded".
+	select {
+	case err := <-j.done:
+		return err
+	case <-l.done:
+		select {
+		case err := <-j.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+// Append records events that are sealed already, together, and returns their places when they are durable.
+func (l *Ledger) Append(ctx context.Context, items ...vault.Sealed) ([]guia.Seq, error) {
+	var seqs []guia.Seq
+	weight := 0
+	for i := range items {
+		weight += len(items[i].Row) + 512
+	}
+	err := l.submit(&job{ctx: ctx, weigh: weight, run: func(tx *Tx) error {
+		var err error
+		seqs, err = tx.Append(items...)
+		return err
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return seqs, nil
+}
+
+// Batch runs fn in the ledger's transaction: what fn writes to tables and what it appends is committed together, or, when fn returns
+// an error, not at all. fn runs in the writer, does no I/O of its own and is quick. It is for the machinery (intake); people's acts
+// go through [Ledger.Do].
+func (l *Ledger) Batch(ctx context.Context, weight int, fn func(*Tx) error) error {
+	return l.submit(&job{ctx: ctx, weigh: weight, nest: true, run: fn})
+}
+
+// Do carries out one act of a user: it checks the permission, runs fn and commits what fn wrote and recorded, or nothing. A refused
+// act is recorded too (act.refused) and the refusal returned. fn runs in the writer, does no I/O of its own and is quick.
+func (l *Ledger) Do(ctx context.Context, actor guia.Actor, act permit.Act, fn func(*Tx) error) error {
+	keys, err := l.actKeys(ctx, actor.User)
+	if err != nil {
+		return err
+	}
+	refused := false
+	run := func(tx *Tx) error {
+		tx.actor, tx.act, tx.keys = actor, act, keys
+		single, err := permit.Check(tx.Tx, actor, act)
+		if err != nil {
+			refused = guia.KindOf(err) == guia.Denied || guia.KindOf(err) == guia.Blocked
+			return err
+		}
+		if single {
+			tx.marks = "single-handed"
+		}
+		return fn(tx)
+	}
+	err = l.submit(&job{ctx: ctx, nest: true, run: run})
+	if refused {
+		recorded := l.submit(&job{ctx: context.WithoutCancel(ctx), nest: true, run: func(tx *Tx) error {
+			tx.actor, tx.act, tx.keys = actor, act, keys
+			var f guia.Fields
+			f.Set("act.outcome", "refused")
+			_, err := tx.Record(guia.ActRefused, f)
+			return err
+		}})
+		err = errors.Join(err, recorded)
+	}
+	return err
+}
+
+// actKeys are the keys for recording what a user does.
+func (l *Ledger) actKeys(ctx context.Context, user guia.PersonID) (vault.Keys, error) {
+	c := vault.Content{Header: guia.Header{Source: guia.Own}, Class: acts, Stream: acts}
+	own := c
+	if user != (guia.PersonID{}) {
+		own.Person = user.String()
+	}
+	return l.vault.Keys(ctx, []*vault.Content{&c, &own})
+}
+
+// Append adds sealed events to the transaction and returns the places they will have.
+func (tx *Tx) Append(items ...vault.Sealed) ([]guia.Seq, error) {
+	seqs := make([]guia.Seq, len(items))
+	for i := range items {
+		it := &items[i]
+		s, err := tx.l.stream(tx.Tx, it.Stream)
+		if err != nil {
+			return nil, err
+		}
+		s.count++
+		s.dirty = true
+		it.Header.Stream, it.Header.Count = s.name, s.count
+		leaf := canon.AppendLeaf(make([]byte, 0, 320), canon.Leaf{Header: it.Header, FieldCount: it.FieldCount, FieldsHash: it.FieldsHash})
+		seqs[i] = tx.batch.first + guia.Seq(len(tx.batch.leaves))
+		tx.batch.leaves = append(tx.batch.leaves, leaf)
+		tx.batch.rows = append(tx.batch.rows, it.Row)
+		tx.batch.streams = append(tx.batch.streams, s)
+		tx.l.clock = max(tx.l.clock, it.Header.Captured.UnixMilli())
+	}
+	return seqs, nil
+}
+
+// Record appends an event of Guia itself: who acts, which act, through what, why, and the given fields.
+func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
+	c := vault.Content{
+		Header: guia.Header{Type: t, Source: guia.Own, Record: guia.NewRecordID()},
+		Fields: append(make(guia.Fields, 0, len(fields)+10), fields...),
+		Class:  acts, Stream: acts,
+	}
+	f := &c.Fields
+	f.Set("channel", string(guia.ChannelOwn))
+	f.Set("class", acts)
+	f.Set("tier", string(guia.TierInternal))
+	f.Set("act", string(tx.act))
+	if tx.marks != "" {
+		f.Set("mark", tx.marks)
+	}
+	if a := tx.actor; a.User != (guia.PersonID{}) {
+		c.Person = a.User.String()
+		f.Set("actor", a.User.String())
+		f.Set("actor.via", a.Via)
+		f.Set("actor.behalf", a.Behalf)
+		if len(f.Bytes("reason")) == 0 {
+			f.Set("reason", a.Reason)
+		}
+		if a.Approver != (guia.PersonID{}) {
+			f.Set("approver", a.Approver.String())
+		}
+	}
+	s, err := tx.l.vault.Put(context.Background(), tx.keys, &c)
+	if err != nil {
+		return 0, fmt.Errorf("record %s: %w", t, err)
+	}
+	seqs, err := tx.Append(s)
+	if err != nil {
+		return 0, err
+	}
+	return seqs[0], nil
+}
+
+// Approve makes the approver of the act that runs the one who approved the request; permit.Use checks it.
+func (tx *Tx) Approve(approver guia.PersonID) { tx.actor.Approver = approver }
+
+// stream returns the writer's memory of a stream, from its row or new.
+func (l *Ledger) stream(tx *db.Tx, owner seal.Owner) (*stream, error) {
+	if s := l.streams[owner]; s != nil {
+		return s, nil
+	}
+	s := &stream{owner: owner}
+	var name []byte
+	err := tx.QueryRow("SELECT name, count FROM ledger_stream WHERE owner = ?", []any{owner[:]}, &name, &s.count)
+	switch {
+	case err == nil:
+		copy(s.name[:], name)
+		s.stored = true
+	case errors.Is(err, sql.ErrNoRows):
+		s.name = guia.NewStreamID()
+	default:
+		return nil, fmt.Errorf("read stream: %w", err)
+	}
+	l.streams[owner] = s
+	return s, nil
+}
+
+// RecordOf returns the record id of an event appended in this transaction.
+func (tx *Tx) RecordOf(seq guia.Seq) guia.RecordID {
+	leaf, err := canon.ParseLeaf(tx.batch.leaves[seq-tx.batch.first])
+	if err != nil {
+		panic(err) // Append wrote it
+	}
+	return leaf.Record
+}
+
+// Begin records the first events of a new ledger, before any user exists who could be permitted anything. It refuses on a ledger that
+// has events.
+func (l *Ledger) Begin(ctx context.Context, actor guia.Actor, fn func(*Tx) error) error {
+	keys, err := l.actKeys(ctx, actor.User)
+	if err != nil {
+		return err
+	}
+	return l.submit(&job{ctx: ctx, nest: true, run: func(tx *Tx) error {
+		if tx.batch.first > 0 || len(tx.batch.leaves) > 0 {
+			return guia.Refuse(guia.Conflict, "ledger.begun")
+		}
+		tx.actor, tx.act, tx.keys = actor, "init", keys
+		return fn(tx)
+	}})
+}

@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"guia"
+	"guia/canon"
+	"guia/proof"
+	"guia/seal"
+	"guia/vault"
+)
+
+// Entry is one event as it is stored: the leaf and the encrypted row.
+type Entry struct {
+	Seq  guia.Seq
+	Text []byte // the leaf's text
+	Leaf canon.Leaf
+	Row  []byte
+}
+
+// Entry returns the event at seq, or a refusal of kind not_found.
+func (l *Ledger) Entry(ctx context.Context, seq guia.Seq) (Entry, error) {
+	e := Entry{Seq: seq}
+	err := l.db.QueryRow(ctx, "SELECT leaf FROM ledger_entry WHERE seq = ?", uint64(seq)).Scan(&e.Text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, guia.Refuse(guia.NotFound, "ledger.no_entry", uint64(seq), uint64(l.Size()))
+	}
+	if err != nil {
+		return e, fmt.Errorf("read event %d: %w", seq, err)
+	}
+	if e.Leaf, err = canon.ParseLeaf(e.Text); err != nil {
+		return e, guia.RefuseCause(guia.Damaged, err, "ledger.leaf_damaged", uint64(seq))
+	}
+	e.Row, err = l.vault.Row(ctx, seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, guia.RefuseCause(guia.Damaged, err, "ledger.row_missing", uint64(seq))
+	}
+	return e, err
+}
+
+// Event returns the decrypted event at seq. It does not ask whether somebody may see it, and does not record that it was read.
+func (l *Ledger) Event(ctx context.Context, seq guia.Seq) (guia.Event, error) {
+	e, err := l.Entry(ctx, seq)
+	if err != nil {
+		return guia.Event{}, err
+	}
+	return l.vault.Read(ctx, seq, e.Leaf.Header, e.Row)
+}
+
+// Disclose returns the fields of the event at seq with salts and commitments.
+func (l *Ledger) Disclose(ctx context.Context, seq guia.Seq) (Entry, []vault.Disclosure, error) {
+	e, err := l.Entry(ctx, seq)
+	if err != nil {
+		return e, nil, err
+	}
+	fields, err := l.vault.Disclose(ctx, seq, e.Leaf, e.Row)
+	return e, fields, err
+}
+
+// Entries calls fn with the events from first to before end, in order. fn may keep what it is given.
+func (l *Ledger) Entries(ctx context.Context, first, end guia.Seq, fn func(Entry) error) error {
+	const page = 1024
+	for first < end {
+		stop := min(end, first+page)
+		entries, err := l.page(ctx, first, stop)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		first = stop
+	}
+	return nil
+}
+
+// page reads the events from first to before end.
+func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error) {
+	rows, err := l.db.Query(ctx, "SELECT seq, leaf FROM ledger_entry WHERE seq >= ? AND seq < ? ORDER BY seq", uint64(first), uint64(end))
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	defer rows.Close()
+	entries := make([]Entry, 0, end-first)
+	for rows.Next() {
+		var seq uint64
+		var e Entry
+		if err := rows.Scan(&seq, &e.Text); err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+		e.Seq = guia.Seq(seq)
+		if e.Leaf, err = canon.ParseLeaf(e.Text); err != nil {
+			return nil, guia.RefuseCause(guia.Damaged, err, "ledger.leaf_damaged", seq)
+		}
+		entries = append(entries, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	n := 0
+	err = l.vault.Rows(ctx, first, end, func(seq guia.Seq, row []byte) error {
+		for n < len(entries) && entries[n].Seq < seq {
+			n++
+		}
+		if n < len(entries) && entries[n].Seq == seq {
+			entries[n].Row = row
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range entries {
+		if e.Row == nil {
+			return nil, guia.Refuse(guia.Damaged, "ledger.row_missing", uint64(e.Seq))
+		}
+		if want := first + guia.Seq(i); e.Seq != want {
+			return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(want), uint64(e.Seq), 0)
+		}
+	}
+	if guia.Seq(len(entries)) != end-first {
+		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(first), uint64(end), len(entries))
+	}
+	return entries, nil
+}
+
+// ReadTile implements proof.TileReader over the stored tiles; partial tiles at level 0 come from the leaves.
+func (l *Ledger) ReadTile(level int, index int64, width int) ([]proof.Hash, error) {
+	ctx := context.Background()
+	var data []byte
+	err := l.db.QueryRow(ctx, "SELECT hashes FROM ledger_tile WHERE level = ? AND idx = ?", level, index).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) && level == 0 {
+		first := index * proof.TileWidth
+		return l.leafHashes(ctx, first, first+int64(width))
+	}
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Damaged, err, "ledger.tile_damaged", level, index)
+	}
+	tile, err := proof.ParseTile(level, index, data)
+	if err != nil || len(tile.Hashes) < width {
+		return nil, guia.RefuseCause(guia.Damaged, err, "ledger.tile_damaged", level, index)
+	}
+	return tile.Hashes[:width], nil
+}
+
+// Stream returns the pseudonym of the stream with that owner and how many events it has; found is false when it has none.
+func (l *Ledger) Stream(ctx context.Context, owner seal.Owner) (name guia.StreamID, count uint64, found bool, err error) {
+	var b []byte
+	err = l.db.QueryRow(ctx, "SELECT name, count FROM ledger_stream WHERE owner = ?", owner[:]).Scan(&b, &count)
+	if errors.Is(err, sql.ErrNoRows) {
+		return name, 0, false, nil
+	}
+	copy(name[:], b)
+	return name, count, err == nil, err
+}
+
+// StreamCount returns how many events the stream with that pseudonym has.
+func (l *Ledger) StreamCount(ctx context.Context, name guia.StreamID) (count uint64, err error) {
+	err = l.db.QueryRow(ctx, "SELECT count FROM ledger_stream WHERE name = ?", name[:]).Scan(&count)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return count, err
+}

@@ -1,0 +1,253 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"guia"
+	"guia/db"
+	"guia/permit"
+	"guia/proof"
+)
+
+// logSecret is the name under which package seal keeps the n-th log key.
+func logSecret(n int) string { return "log." + strconv.Itoa(n) }
+
+// loadSigner opens the log key in force.
+func (l *Ledger) loadSigner(ctx context.Context) error {
+	number, err := l.keyNumber(ctx)
+	if err != nil {
+		return err
+	}
+	skey, ok, err := l.keys.Secret(ctx, logSecret(number))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return guia.Refuse(guia.Damaged, "ledger.no_log_key", number)
+	}
+	l.signer, err = proof.NewSigner(string(skey))
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "ledger.no_log_key", number)
+	}
+	return nil
+}
+
+func (l *Ledger) keyNumber(ctx context.Context) (n int, err error) {
+	if err = l.db.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM ledger_key").Scan(&n); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, guia.Refuse(guia.Damaged, "ledger.no_log_key", 0)
+	}
+	return n, nil
+}
+
+// compareNewest demands that the newest checkpoint is signed by the log and that its root is the tree's at its size.
+func (l *Ledger) compareNewest(ctx context.Context) error {
+	note, found, err := l.newest(ctx)
+	if err != nil || !found {
+		return err
+	}
+	trust, err := l.Trust(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := trust.Open(note)
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
+	}
+	size := l.builder.Size()
+	if c.Size > size {
+		return guia.Refuse(guia.Damaged, "ledger.behind_checkpoint", size, c.Size)
+	}
+	root, err := proof.Root(l, c.Size)
+	if err != nil {
+		return err
+	}
+	if root != c.Root {
+		return guia.Refuse(guia.Damaged, "ledger.checkpoint_differs", c.Size)
+	}
+	l.signedSize = c.Size
+	return nil
+}
+
+func (l *Ledger) newest(ctx context.Context) (note []byte, found bool, err error) {
+	rows, err := l.db.Query(ctx, "SELECT note FROM ledger_checkpoint ORDER BY size DESC LIMIT 1")
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		found = true
+		if err := rows.Scan(&note); err != nil {
+			return nil, false, err
+		}
+	}
+	return note, found, rows.Err()
+}
+
+// signInto signs a checkpoint in the running transaction.
+func (l *Ledger) signInto(tx *db.Tx, size int64, root proof.Hash) error {
+	l.mu.Lock()
+	signer := l.signer
+	l.mu.Unlock()
+	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: l.origin, Size: size, Root: root}, signer)
+	if err != nil {
+		return fmt.Errorf("sign checkpoint: %w", err)
+	}
+	_, err = tx.Exec("INSERT INTO ledger_checkpoint (size, note) VALUES (?, ?)", size, note)
+	if err != nil {
+		return fmt.Errorf("store checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Checkpoint returns a signed checkpoint that covers everything committed before the call, signing one if needed. It is durable.
+func (l *Ledger) Checkpoint(ctx context.Context) ([]byte, error) {
+	err := l.submit(&job{ctx: ctx, sign: true, run: func(*Tx) error { return nil }})
+	if err != nil {
+		return nil, err
+	}
+	note, found, err := l.newest(ctx)
+	if err == nil && !found {
+		return nil, guia.Refuse(guia.NotFound, "ledger.empty")
+	}
+	return note, err
+}
+
+// CheckpointBefore returns the newest stored checkpoint of at most that size, and whether there is one.
+func (l *Ledger) CheckpointBefore(ctx context.Context, size guia.Seq) (note []byte, found bool, err error) {
+	rows, err := l.db.Query(ctx, "SELECT note FROM ledger_checkpoint WHERE size <= ? ORDER BY size DESC LIMIT 1", uint64(size))
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		found = true
+		if err := rows.Scan(&note); err != nil {
+			return nil, false, err
+		}
+	}
+	return note, found, rows.Err()
+}
+
+// LogKey is one verifier key of the log, and the old key's word for it.
+type LogKey struct {
+	VKey      string
+	From      int64  // size of the tree when it came into force
+	Statement []byte // signed rotation statement; empty for the first key
+}
+
+// LogKeys returns the log's verifier keys in order.
+func (l *Ledger) LogKeys(ctx context.Context) ([]LogKey, error) {
+	rows, err := l.db.Query(ctx, "SELECT vkey, from_size, statement FROM ledger_key ORDER BY number")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var keys []LogKey
+	for rows.Next() {
+		var k LogKey
+		if err := rows.Scan(&k.VKey, &k.From, &k.Statement); err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
+}
+
+// Trust is the chain of the log's own keys.
+func (l *Ledger) Trust(ctx context.Context) (proof.Chain, error) {
+	keys, err := l.LogKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, guia.Refuse(guia.Damaged, "ledger.no_log_key", 0)
+	}
+	var statements [][]byte
+	for _, k := range keys[1:] {
+		statements = append(statements, k.Statement)
+	}
+	chain, err := proof.TrustChain(keys[0].VKey, statements)
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Damaged, err, "ledger.keys_differ")
+	}
+	return chain, nil
+}
+
+// RotateKey replaces the log key. The old key signs the statement over the new one and a last checkpoint; the statement becomes an
+// event. approval is the id of an approved request, empty when nobody else could approve. A crash in the middle leaves the old or
+// the new key in force. The old secret is overwritten afterwards.
+func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval string) (vkey string, err error) {
+	number, err := l.keyNumber(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := l.Checkpoint(ctx); err != nil { // the old key's last word covers everything so far
+		return "", err
+	}
+	skey, vkey, err := proof.NewLogKey(l.origin)
+	if err != nil {
+		return "", err
+	}
+	if err := l.keys.SetSecret(ctx, logSecret(number+1), []byte(skey)); err != nil { // unused until the row names it
+		return "", err
+	}
+	fresh, err := proof.NewSigner(skey)
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	old := l.signer
+	l.mu.Unlock()
+	if approval != "" {
+		if actor.Approver, err = l.useApproval(ctx, actor, permit.ActRotateLog, approval); err != nil {
+			return "", err
+		}
+	}
+	err = l.Do(ctx, actor, permit.ActRotateLog, func(tx *Tx) error {
+		from := l.signedSize // the writer's own: we run in the writer
+		statement, err := proof.SignRotation(proof.Rotation{Origin: l.origin, Old: old.Verifier().VKey(), New: vkey, From: from}, old)
+		if err != nil {
+			return err
+		}
+		var f guia.Fields
+		f.Set("key.old", old.Verifier().VKey())
+		f.Set("key.new", vkey)
+		f.SetBytes("rotation", statement)
+		if _, err := tx.Record(guia.LogKeyRotated, f); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT INTO ledger_key (number, from_size, vkey, statement) VALUES (?, ?, ?, ?)", number+1, from, vkey, statement); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.signer = fresh // the checkpoint of this very transaction is the new key's first
+		l.mu.Unlock()
+		l.signedAt = time.Time{}
+		return nil
+	})
+	if err != nil {
+		l.mu.Lock()
+		l.signer = old
+		l.mu.Unlock()
+		return "", err
+	}
+	if _, err := l.Checkpoint(ctx); err != nil {
+		return "", err
+	}
+	return vkey, l.keys.SetSecret(ctx, logSecret(number), []byte("retired"))
+}
+
+// useApproval spends an approval and returns who gave it.
+func (l *Ledger) useApproval(ctx context.Context, actor guia.Actor, act permit.Act, id string) (approver guia.PersonID, err error) {
+	err = l.Batch(ctx, 0, func(tx *Tx) error {
+		approver, err = permit.Use(tx.Tx, id, actor.User, act, "")
+		return err
+	})
+	return approver, err
+}

@@ -1,0 +1,238 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"guia"
+	"guia/db"
+	"guia/durable"
+)
+
+// The epoch key stands in a text file of one line, so that a person sees what it is and a scanner for secrets can find it.
+const epochPrefix = "GUIA-EPOCH-KEY-1 "
+
+func encodeEpoch(key []byte) string { return epochPrefix + hex.EncodeToString(key) + "\n" }
+
+func decodeEpoch(text []byte) ([]byte, error) {
+	digits, ok := strings.CutPrefix(strings.TrimSuffix(string(text), "\n"), epochPrefix)
+	key, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(key) != KeySize {
+		return nil, guia.Refuse(guia.Damaged, "seal.epoch_damaged")
+	}
+	return key, nil
+}
+
+func readEpoch(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return decodeEpoch(text)
+}
+
+// epochProof tells an epoch key from another without telling it.
+func epochProof(key []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("guia.epoch/v1"))
+	return h.Sum(nil)[:16]
+}
+
+// settleEpoch finds out which of the two epoch files the key database belongs to, after a crash during a change too, and leaves
+// only that one.
+func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) error {
+	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
+	var proof []byte
+	err := k.db.QueryRow(ctx, "SELECT number, proof FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof)
+	if errors.Is(err, sql.ErrNoRows) { // a new directory
+		k.epoch, k.number = epoch, 1
+		return k.db.Write(ctx, func(tx *db.Tx) error {
+			_, err := tx.Exec("INSERT INTO seal_epoch (one, number, proof, next) VALUES (1, 1, ?, 1)", epochProof(epoch))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("read epoch: %w", err)
+	}
+	if epoch != nil && bytes.Equal(epochProof(epoch), proof) {
+		k.epoch = epoch
+		if _, err := os.Stat(next); err == nil { // the change did not reach the database: it did not happen
+			return durable.Shred(next)
+		}
+		return nil
+	}
+	newer, err := readEpoch(next)
+	if err != nil || !bytes.Equal(epochProof(newer), proof) {
+		return guia.Refuse(guia.Blocked, "seal.epoch_foreign", k.dir)
+	}
+	k.epoch = newer // the database has changed over: finish what the crash interrupted
+	return k.finishEpoch(ctx, current, next)
+}
+
+// RotateEpoch replaces the epoch key and wraps every key anew. Afterwards older copies of the key database cannot be opened with
+// anything this machine has. The order, with what is true after a crash behind each step:
+//
+//  1. the new epoch key is durable beside the old one — the old one is in force
+//  2. all keys are wrapped anew, in one transaction — the new one is in force; Open finishes the rest
+//  3. the log of the key database is truncated
+//  4. the old file is overwritten and removed, the new one takes its name
+func (k *Keeper) RotateEpoch(ctx context.Context) error {
+	k.making.Lock()
+	defer k.making.Unlock()
+	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
+	fresh := randomKey()
+	if err := durable.WriteFile(next, []byte(encodeEpoch(fresh)), 0o600); err != nil { // 1
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	if err := k.rewrap(ctx, fresh); err != nil { // 2
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	k.mu.Lock()
+	clear(k.epoch)
+	k.epoch = fresh
+	k.number++
+	k.mu.Unlock()
+	return k.finishEpoch(ctx, current, next)
+}
+
+func (k *Keeper) finishEpoch(ctx context.Context, current, next string) error {
+	if err := k.db.Scrub(ctx, true); err != nil { // 3
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	if err := durable.Shred(current); err != nil && !errors.Is(err, os.ErrNotExist) { // 4
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	if err := durable.Rename(next, current); err != nil {
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	return nil
+}
+
+// rewrap wraps every key and secret under the fresh epoch key in one transaction.
+func (k *Keeper) rewrap(ctx context.Context, fresh []byte) error {
+	old, renewed := k.epochAEAD(), newAEAD(fresh)
+	type row struct {
+		id      any
+		wrapped []byte
+	}
+	var keys, secrets []row
+	var bad error
+	renew := func(rows *[]row, id any, wrapped, context []byte) {
+		raw, err := unwrap(old, wrapped, context)
+		if err != nil {
+			bad = guia.RefuseCause(guia.Damaged, err, "seal.damaged", fmt.Sprintf("key %v", id))
+			return
+		}
+		*rows = append(*rows, row{id, wrap(renewed, raw, context)})
+		clear(raw)
+	}
+	err := k.each(ctx, func(id uint64, name KeyName, wrapped []byte) { renew(&keys, id, wrapped, kekContext(id, name)) })
+	if err != nil {
+		return err
+	}
+	list, err := k.db.Query(ctx, "SELECT name, wrapped FROM seal_secret ORDER BY name")
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	for list.Next() {
+		var name string
+		var wrapped []byte
+		if err := list.Scan(&name, &wrapped); err != nil {
+			return err
+		}
+		renew(&secrets, name, wrapped, secretContext(name))
+	}
+	if err := errors.Join(list.Err(), bad); err != nil {
+		return err
+	}
+	return k.db.Write(ctx, func(tx *db.Tx) error {
+		for _, r := range keys {
+			if _, err := tx.Exec("UPDATE seal_key SET wrapped = ? WHERE id = ?", r.wrapped, r.id); err != nil {
+				return err
+			}
+		}
+		for _, r := range secrets {
+			if _, err := tx.Exec("UPDATE seal_secret SET wrapped = ? WHERE name = ?", r.wrapped, r.id); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("UPDATE seal_epoch SET number = number + 1, proof = ? WHERE one = 1", epochProof(fresh))
+		return err
+	})
+}
+
+// Escrow writes the epoch key, encrypted with age to the recipients ("age1…"), to w. Whoever holds one of their identities and a
+// backup can restore the directory; nobody else can.
+func (k *Keeper) Escrow(w io.Writer, recipients []string) error {
+	var to []age.Recipient
+	for _, r := range recipients {
+		recipient, err := age.ParseX25519Recipient(strings.TrimSpace(r))
+		if err != nil {
+			return guia.RefuseCause(guia.Invalid, err, "seal.recipient", r)
+		}
+		to = append(to, recipient)
+	}
+	if len(to) == 0 {
+		return guia.Refuse(guia.Invalid, "seal.no_recipient")
+	}
+	armored := armor.NewWriter(w)
+	enc, err := age.Encrypt(armored, to...)
+	if err != nil {
+		return fmt.Errorf("write escrow: %w", err)
+	}
+	k.mu.RLock()
+	text := encodeEpoch(k.epoch)
+	k.mu.RUnlock()
+	if _, err := io.WriteString(enc, text); err != nil {
+		return fmt.Errorf("write escrow: %w", err)
+	}
+	return errors.Join(enc.Close(), armored.Close())
+}
+
+// RestoreEpoch opens an escrow copy with the identities ("AGE-SECRET-KEY-1…", one a line, comments with #) and puts the epoch key
+// into dir, durable on return. It refuses when dir has an epoch key.
+func RestoreEpoch(dir string, escrow, identities io.Reader) error {
+	ids, err := age.ParseIdentities(identities)
+	if err != nil {
+		return guia.RefuseCause(guia.Invalid, err, "seal.identity")
+	}
+	dec, err := age.Decrypt(armor.NewReader(io.LimitReader(escrow, 1<<20)), ids...)
+	if err != nil {
+		return guia.RefuseCause(guia.Denied, err, "seal.escrow_closed")
+	}
+	text, err := io.ReadAll(io.LimitReader(dec, 4096))
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "seal.escrow_damaged")
+	}
+	if _, err := decodeEpoch(text); err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "seal.escrow_damaged")
+	}
+	path := filepath.Join(dir, epochName)
+	if _, err := os.Stat(path); err == nil {
+		return guia.Refuse(guia.Conflict, "seal.epoch_exists", dir)
+	}
+	return durable.WriteFile(path, text, 0o600)
+}
+
+// NewIdentity returns a fresh age identity (to be kept far from this machine) and its recipient (to encrypt to).
+func NewIdentity() (identity, recipient string, err error) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", "", err
+	}
+	return id.String(), id.Recipient().String(), nil
+}

@@ -1,0 +1,327 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"guia"
+	"guia/blob"
+	"guia/canon"
+	"guia/seal"
+)
+
+// docs/format/vault.md
+const (
+	rowVersion = 1
+
+	slotInline    = 1 // the body stands in the row
+	slotOutside   = 2 // the body is a blob
+	slotForgotten = 3 // only the commitments are left
+
+	bodyPlain      = 0
+	bodyCompressed = 1
+
+	maxBody = 64 << 20 // no body is larger after decompression
+)
+
+var errRow = errors.New("row is not in the form of docs/format/vault.md")
+
+type fileRef struct {
+	field  string
+	digest blob.Digest
+}
+
+// slotWriter collects one slot of an event that is being sealed.
+type slotWriter struct {
+	number  guia.Slot
+	kek     uint64
+	key     *seal.Slot
+	wrapped []byte
+	context []byte
+	fields  []guia.Field
+	files   []fileRef
+}
+
+func (w *slotWriter) appendHead(row []byte, state byte) []byte {
+	row = append(row, byte(w.number), state)
+	row = binary.AppendUvarint(row, w.kek)
+	row = append(row, w.wrapped...)
+	row = binary.AppendUvarint(row, uint64(len(w.files)))
+	for _, f := range w.files {
+		row = binary.AppendUvarint(row, uint64(len(f.field)))
+		row = append(row, f.field...)
+		row = append(row, f.digest[:]...)
+	}
+	return row
+}
+
+func (w *slotWriter) appendInline(row, body []byte) []byte {
+	row = w.appendHead(row, slotInline)
+	row = binary.AppendUvarint(row, uint64(len(body)))
+	return append(row, body...)
+}
+
+func (w *slotWriter) appendOutside(row []byte, digest blob.Digest) []byte {
+	return append(w.appendHead(row, slotOutside), digest[:]...)
+}
+
+func appendForgotten(row []byte, number guia.Slot, commitments []canon.Commitment) []byte {
+	block := canon.AppendFields(nil, commitments)
+	row = append(row, byte(number), slotForgotten)
+	row = binary.AppendUvarint(row, uint64(len(block)))
+	return append(row, block...)
+}
+
+// slot is one slot of a stored row; key and fields are there after unpack.
+type slot struct {
+	number    guia.Slot
+	state     byte
+	kek       uint64
+	wrapped   []byte
+	files     []fileRef
+	body      []byte
+	outside   bool
+	digest    blob.Digest
+	forgotten []canon.Commitment
+	encoded   []byte // the slot's bytes in the row
+
+	key    *seal.Slot
+	fields []guia.Field
+}
+
+// parseRow takes a row apart without any key. The slots point into row.
+func parseRow(row []byte) ([]slot, error) {
+	if len(row) == 0 || row[0] != rowVersion {
+		return nil, errRow
+	}
+	r := reader{rest: row[1:]}
+	slots := make([]slot, 0, len(guia.Slots))
+	for len(r.rest) > 0 {
+		var s slot
+		start := r.rest
+		s.number, s.state = guia.Slot(r.byte()), r.byte()
+		if s.number < guia.SlotRecord || s.number > guia.SlotRaw || len(slots) > 0 && slots[len(slots)-1].number >= s.number {
+			return nil, errRow
+		}
+		switch s.state {
+		case slotInline, slotOutside:
+			s.kek = r.uvarint()
+			s.wrapped = r.take(seal.WrapSize)
+			n := r.uvarint()
+			if n > guia.MaxFields {
+				return nil, errRow
+			}
+			for range n {
+				f := fileRef{field: string(r.take(r.uvarint()))}
+				copy(f.digest[:], r.take(uint64(len(f.digest))))
+				s.files = append(s.files, f)
+			}
+			if s.state == slotInline {
+				s.body = r.take(r.uvarint())
+			} else {
+				s.outside = true
+				copy(s.digest[:], r.take(uint64(len(s.digest))))
+			}
+		case slotForgotten:
+			var err error
+			if s.forgotten, err = parseBlock(r.take(r.uvarint())); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, errRow
+		}
+		if r.short {
+			return nil, errRow
+		}
+		s.encoded = start[:len(start)-len(r.rest)]
+		slots = append(slots, s)
+	}
+	return slots, nil
+}
+
+// reader takes bytes from the front and remembers when there were too few.
+type reader struct {
+	rest  []byte
+	short bool
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.short, r.rest = true, nil
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *reader) byte() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) uvarint() uint64 {
+	n, width := binary.Uvarint(r.rest)
+	if width <= 0 {
+		r.short, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[width:]
+	return n
+}
+
+// parseBlock reads the commitments of a forgotten slot.
+func parseBlock(block []byte) ([]canon.Commitment, error) {
+	var commitments []canon.Commitment
+	for line := range strings.Lines(string(block)) {
+		line, ok := strings.CutSuffix(line, "\n")
+		if !ok || len(line) < 67 || line[64:66] != "  " {
+			return nil, errRow
+		}
+		c := canon.Commitment{Name: line[66:]}
+		if _, err := hex.Decode(c.Hash[:], []byte(line[:64])); err != nil {
+			return nil, errRow
+		}
+		commitments = append(commitments, c)
+	}
+	return commitments, nil
+}
+
+// unpack parses a row and decrypts its slots. A slot whose KEK is destroyed although the row still has its body (a crash between
+// destroying and replacing, or an old copy) is damage: the destruction writes the commitments first.
+func (v *Vault) unpack(ctx context.Context, seq guia.Seq, record guia.RecordID, row []byte) ([]slot, error) {
+	slots, err := parseRow(row)
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Damaged, err, "vault.damaged", uint64(seq), "row")
+	}
+	for i := range slots {
+		s := &slots[i]
+		if s.state == slotForgotten {
+			continue
+		}
+		kek, err := v.keys.Key(ctx, s.kek)
+		if errors.Is(err, seal.ErrForgotten) {
+			return nil, guia.RefuseCause(guia.Damaged, err, "vault.key_gone", uint64(seq), s.number.String())
+		}
+		if err != nil {
+			return nil, err
+		}
+		context := slotContext(record, s.number)
+		if s.key, err = seal.OpenSlot(kek, s.wrapped, context); err != nil {
+			return nil, guia.RefuseCause(guia.Damaged, err, "vault.damaged", uint64(seq), s.number.String())
+		}
+		body := s.body
+		if s.outside {
+			if body, err = v.readBlob(ctx, s.digest); err != nil {
+				return nil, guia.RefuseCause(guia.Damaged, err, "vault.damaged", uint64(seq), s.number.String())
+			}
+		}
+		packed, err := s.key.Open(nil, body, context)
+		if err != nil {
+			return nil, guia.RefuseCause(guia.Damaged, err, "vault.damaged", uint64(seq), s.number.String())
+		}
+		if s.fields, err = unpackFields(packed); err != nil {
+			return nil, guia.RefuseCause(guia.Damaged, err, "vault.damaged", uint64(seq), s.number.String())
+		}
+	}
+	return slots, nil
+}
+
+func (v *Vault) readBlob(ctx context.Context, digest blob.Digest) ([]byte, error) {
+	r, err := v.blobs.Open(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var b bytes.Buffer
+	_, err = b.ReadFrom(r)
+	return b.Bytes(), err
+}
+
+// packFields writes the fields of a slot, compressed when that makes them smaller: what is stored is mostly text.
+func packFields(fields []guia.Field) []byte {
+	size := 1
+	for _, f := range fields {
+		size += len(f.Name) + len(f.Value) + 2*binary.MaxVarintLen32
+	}
+	plain := append(make([]byte, 0, size), bodyPlain)
+	for _, f := range fields {
+		plain = binary.AppendUvarint(plain, uint64(len(f.Name)))
+		plain = append(plain, f.Name...)
+		plain = binary.AppendUvarint(plain, uint64(len(f.Value)))
+		plain = append(plain, f.Value...)
+	}
+	if len(plain) < 128 {
+		return plain
+	}
+	packed := append(make([]byte, 0, len(plain)), bodyCompressed)
+	packed = compressor().EncodeAll(plain[1:], packed)
+	if len(packed) < len(plain) {
+		return packed
+	}
+	return plain
+}
+
+// unpackFields reads what packFields wrote. The names must be ascending.
+func unpackFields(packed []byte) ([]guia.Field, error) {
+	if len(packed) == 0 {
+		return nil, errRow
+	}
+	plain := packed[1:]
+	switch packed[0] {
+	case bodyPlain:
+	case bodyCompressed:
+		var err error
+		if plain, err = decompressor().DecodeAll(packed[1:], nil); err != nil {
+			return nil, errRow
+		}
+	default:
+		return nil, errRow
+	}
+	r := reader{rest: plain}
+	var fields []guia.Field
+	for len(r.rest) > 0 {
+		f := guia.Field{Name: string(r.take(r.uvarint()))}
+		f.Value = r.take(r.uvarint())
+		if r.short || len(fields) > 0 && fields[len(fields)-1].Name >= f.Name || len(fields) >= guia.MaxFields {
+			return nil, errRow
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
+}
+
+var compressor = sync.OnceValue(func() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(4), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		panic(fmt.Sprintf("zstd options: %v", err))
+	}
+	return e
+})
+
+var decompressor = sync.OnceValue(func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderMaxMemory(maxBody))
+	if err != nil {
+		panic(fmt.Sprintf("zstd options: %v", err))
+	}
+	return d
+})
+
+func sortFields(fields guia.Fields) {
+	slices.SortFunc(fields, func(a, b guia.Field) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func sortDisclosures(all []Disclosure) {
+	slices.SortFunc(all, func(a, b Disclosure) int { return strings.Compare(a.Name, b.Name) })
+}
