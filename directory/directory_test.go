@@ -10,6 +10,7 @@ import (
 	"guia"
 	"guia/directory"
 	"guia/intake"
+	"guia/ledger"
 	"guia/permit"
 	"guia/source"
 )
@@ -83,5 +84,22 @@ func TestRecordsSurviveClosingAndAreStoredOnce(t *testing.T) {
 	other.Source = "slack"
 	if _, at, err = d.Intake.Accept(ctx, other, messages(5, "the contract of the flat"), at); err != nil || at.Counts.Linked != 5 {
 		t.Errorf("told by another source: %+v, %v", at.Counts, err)
+	}
+}
+
+func TestCheckFindsNothingInASoundDirectory(t *testing.T) {
+	ctx := context.Background()
+	d, err := directory.Create(ctx, filepath.Join(t.TempDir(), "data"), owner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(ctx)
+	feed := intake.Feed{Source: "mapped", Instance: "a", Class: "chat", Channel: guia.ChannelFile, Grade: guia.GradeC, Normaliser: "test/1"}
+	if _, _, err := d.Intake.Accept(ctx, feed, messages(3000, "the contract of the flat"), intake.Progress{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Check(ctx, ledger.CheckOptions{})
+	if err != nil || len(r.Findings) > 0 || r.Entries < 3000 || r.Rows != r.Entries {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -424,3 +424,14 @@ func slotContext(record guia.RecordID, number guia.Slot) []byte {
 func IsFileMissing(fields guia.Fields, field string) bool {
 	return strings.HasPrefix(field, "file.") && len(fields.Bytes(field+".missing")) > 0
 }
+
+// CheckBlob reads a blob to its end; the store compares it with its digest.
+func (v *Vault) CheckBlob(ctx context.Context, digest blob.Digest) error {
+	r, err := v.blobs.Open(ctx, digest)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(io.Discard, r)
+	return err
+}
