@@ -273,15 +273,16 @@ func unquote(b []byte) (s string, bad bool) {
 			r := unit16(b)
 			b = b[4:]
 			if utf16.IsSurrogate(r) {
-				if pair := rune(utf8.RuneError); len(b) >= 6 && b[0] == '\\' && b[1] == 'u' {
-					if pair = utf16.DecodeRune(r, unit16(b[2:])); pair != utf8.RuneError {
-						b = b[6:]
-					}
-					r = pair
-				} else {
-					r = pair
+				pair := rune(utf8.RuneError)
+				if len(b) >= 6 && b[0] == '\\' && b[1] == 'u' {
+					pair = utf16.DecodeRune(r, unit16(b[2:]))
 				}
-				bad = bad || r == utf8.RuneError
+				if pair == utf8.RuneError {
+					bad = true
+				} else {
+					b = b[6:]
+				}
+				r = pair
 			}
 			out = utf8.AppendRune(out, r)
 		}

@@ -52,6 +52,7 @@ const (
 // Source is an input and the mapping with which it is read. It is used by one goroutine at a time.
 type Source struct {
 	m       Mapping
+	name    string // last element of the path, for messages
 	in      input
 	sole    bool // one file, not a folder or archive
 	pattern *regexp.Regexp
@@ -104,7 +105,7 @@ func Open(name string, m Mapping) (*Source, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	s := &Source{m: m, handed: "-", clock: newClock(&m)}
+	s := &Source{m: m, name: filepath.Base(name), handed: "-", clock: newClock(&m)}
 	_, s.keyed = m.Fields["key"]
 	records, _ := parsePath(m.Records) // checked
 	switch {
@@ -195,7 +196,7 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 		return source.Page{}, guia.Refuse(guia.Invalid, "mapped.closed")
 	}
 	if s.failed != nil {
-		return source.Page{}, guia.RefuseCause(guia.Invalid, s.failed, "mapped.open", "")
+		return source.Page{}, guia.RefuseCause(guia.Invalid, s.failed, "mapped.open", s.name)
 	}
 	at, err := parseCursor(after)
 	if err != nil {

@@ -250,7 +250,7 @@ func (n *reading) value(node *yaml.Node, top bool) (v Value) {
 		case "join":
 			kinds++
 			if node.Kind != yaml.SequenceNode || !top {
-				n.refuse("mapped.mapping.value", key, node.Line)
+				n.refuse("mapped.mapping.value", node.Line)
 				return
 			}
 			for _, part := range node.Content {
@@ -278,7 +278,7 @@ func (n *reading) value(node *yaml.Node, top bool) (v Value) {
 // pairs calls f with each key of a YAML mapping; nil allowed means any key.
 func (n *reading) pairs(node *yaml.Node, allowed []string, f func(key string, v *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		n.refuse("mapped.mapping.value", "", node.Line)
+		n.refuse("mapped.mapping.value", node.Line)
 		return
 	}
 	seen := map[string]bool{}
@@ -303,7 +303,7 @@ func (n *reading) pairs(node *yaml.Node, allowed []string, f func(key string, v 
 // text reads a scalar as it was written: 1.0 stays "1.0". Anchors and aliases are not followed.
 func (n *reading) text(node *yaml.Node) string {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" && node.Value != "" {
-		n.refuse("mapped.mapping.value", "", node.Line)
+		n.refuse("mapped.mapping.value", node.Line)
 		return ""
 	}
 	return node.Value
@@ -314,7 +314,7 @@ func (n *reading) texts(node *yaml.Node) (out []string) {
 		return []string{n.text(node)}
 	}
 	if node.Kind != yaml.SequenceNode {
-		n.refuse("mapped.mapping.value", "", node.Line)
+		n.refuse("mapped.mapping.value", node.Line)
 	}
 	for _, c := range node.Content {
 		out = append(out, n.text(c))
@@ -325,7 +325,7 @@ func (n *reading) texts(node *yaml.Node) (out []string) {
 func (n *reading) number(node *yaml.Node) int {
 	i, err := strconv.Atoi(n.text(node))
 	if err != nil || i < 0 {
-		n.refuse("mapped.mapping.value", "", node.Line)
+		n.refuse("mapped.mapping.value", node.Line)
 	}
 	return i
 }
@@ -333,7 +333,7 @@ func (n *reading) number(node *yaml.Node) int {
 func (n *reading) flag(node *yaml.Node) bool {
 	s := n.text(node)
 	if s != "true" && s != "false" {
-		n.refuse("mapped.mapping.value", "", node.Line)
+		n.refuse("mapped.mapping.value", node.Line)
 	}
 	return s == "true"
 }
