@@ -1,0 +1,453 @@
+package verify
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"guia/proof"
+)
+
+func crcOf(b []byte) uint32 { return crc32.ChecksumIEEE(b) }
+
+func keysOf(r Report) (keys []string) {
+	for _, f := range r.Findings {
+		keys = append(keys, f.Key)
+	}
+	return keys
+}
+
+func TestWholeBundleIsProven(t *testing.T) {
+	f := newFixture(t, 60)
+	f.older, f.exhibit = []int64{1, 7, 32}, []int64{1, 4}
+	f.withhold(0, "sender.name", Redacted)
+	f.withhold(1, "text.0001", Erased)
+	r := check(f.pack(), f.trust())
+	if r.Verdict != Proven || len(r.Findings) != 0 {
+		t.Fatalf("got %s with %+v", r.Verdict, r.Findings)
+	}
+	if r.Counts.Records != int64(len(f.records)) || r.Counts.Custody != 5 || r.Counts.Redacted != 1 || r.Counts.Erased != 1 || r.Files == 0 ||
+		!slices.Equal(r.Older, f.older) || r.Exhibits != 2 || r.Trusted != f.signer.Verifier().VKey() || len(r.Streams) != 3 {
+		t.Errorf("the report does not say what is there: %+v", r)
+	}
+	if want := []Withheld{{"sender.name", 1, 0}, {"text.####", 0, 1}}; !slices.Equal(r.Withheld, want) {
+		t.Errorf("withheld: got %v, want %v", r.Withheld, want)
+	}
+	// Every ninth event is left out: positions 1, 4, 7 and so on of the first stream.
+	first := r.Streams[slices.IndexFunc(r.Streams, func(s Stream) bool { return s.Stream == fmt.Sprintf("%x", digest16("stream", 0)) })]
+	if first.Complete || first.From != 2 || len(first.Holes) == 0 || first.Holes[0] != (Hole{4, 4}) {
+		t.Errorf("holes: got %+v", first)
+	}
+	if _, err := json.Marshal(r); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTrustIsTheCallers(t *testing.T) {
+	f := newFixture(t, 12)
+	bundle := f.pack()
+	if r := check(bundle, Trust{}); r.Verdict != Unproven || r.Trusted != "" {
+		t.Errorf("without keys: got %s", r.Verdict)
+	}
+	if r := check(bundle, trustIn(t, newSigner(t))); r.Verdict != Damaged || !slices.Contains(keysOf(r), "verify.key.other") {
+		t.Errorf("another key of the same log: got %s %v", r.Verdict, keysOf(r))
+	}
+	skey, _, err := proof.NewLogKey("guia.invalid/log/other")
+	f.must(err)
+	other, err := proof.NewSigner(skey)
+	f.must(err)
+	if r := check(bundle, trustIn(t, other)); r.Verdict != Unproven {
+		t.Errorf("a key of another log: got %s %v", r.Verdict, keysOf(r))
+	}
+	if r := check(bundle, trustIn(t, other, f.signer)); r.Verdict != Proven {
+		t.Errorf("several keys: got %s", r.Verdict)
+	}
+}
+
+func TestRotationsLeadFromTheCallersKey(t *testing.T) {
+	f := newFixture(t, 30)
+	first, second, third := newSigner(t), newSigner(t), f.signer
+	rotate := func(from *proof.Signer, to *proof.Signer, size int64) []byte {
+		note, err := proof.SignRotation(proof.Rotation{Origin: testOrigin, Old: from.Verifier().VKey(), New: to.Verifier().VKey(), From: size}, from)
+		f.must(err)
+		return note
+	}
+	one, two := rotate(first, second, 10), rotate(second, third, 20)
+	f.files[RotationName(1)], f.files[RotationName(2)] = one, two
+	for i, signer := range []*proof.Signer{first, second, third} {
+		if r := check(f.pack(), trustIn(t, signer)); r.Verdict != Proven || r.Rotations != 2 {
+			t.Errorf("trust in key %d: got %s %v", i+1, r.Verdict, keysOf(r))
+		}
+	}
+	for name, files := range map[string][2][]byte{
+		"swapped":                {two, one},
+		"hole":                   {one, nil},
+		"late for the key":       {one, rotate(second, third, 30)},
+		"signed by someone else": {one, rotate(newSigner(t), third, 20)},
+	} {
+		f.files[RotationName(1)], f.files[RotationName(2)] = files[0], files[1]
+		if r := check(f.pack(), trustIn(t, first)); r.Verdict != Damaged {
+			t.Errorf("%s: got %s", name, r.Verdict)
+		}
+	}
+	delete(f.files, RotationName(2))
+	f.files[RotationName(1)], f.files["keys/rotation-3"] = one, two
+	if r := check(f.pack(), trustIn(t, first)); r.Verdict != Damaged {
+		t.Errorf("numbers with a hole: got %s", r.Verdict)
+	}
+}
+
+// TestDishonestMaker has a maker who holds the log key and signs listings that fit: only the tree, the commitments and the
+// rules can contradict him.
+func TestDishonestMaker(t *testing.T) {
+	replace := func(name, from, to string) func(*fixture, map[string][]byte) {
+		return func(f *fixture, files map[string][]byte) {
+			if !bytes.Contains(files[name], []byte(from)) {
+				f.t.Fatalf("%s has no %q", name, from)
+			}
+			files[name] = bytes.Replace(files[name], []byte(from), []byte(to), 1)
+		}
+	}
+	lines := func(files map[string][]byte) [][]byte { return bytes.SplitAfter(files[nameRecords], []byte("\n")) }
+	for _, c := range []struct {
+		name   string
+		change func(f *fixture, files map[string][]byte)
+		want   string // key of a finding that must be there
+	}{
+		{"value", func(f *fixture, files map[string][]byte) {
+			var l Line
+			f.must(ParseLine(&l, lines(files)[0]))
+			l.Fields[0].Value[0] ^= 1
+			files[nameRecords] = append(AppendLine(nil, &l), bytes.Join(lines(files)[1:], nil)...)
+		}, "verify.field.commitment"},
+		{"salt", func(f *fixture, files map[string][]byte) {
+			var l Line
+			f.must(ParseLine(&l, lines(files)[0]))
+			l.Fields[0].Salt[31] ^= 1
+			files[nameRecords] = append(AppendLine(nil, &l), bytes.Join(lines(files)[1:], nil)...)
+		}, "verify.field.commitment"},
+		{"value with its commitment", func(f *fixture, files map[string][]byte) {
+			var l Line
+			f.must(ParseLine(&l, lines(files)[0]))
+			l.Fields[0] = Field{Name: l.Fields[0].Name, Commitment: [32]byte{1}, Withheld: Redacted}
+			files[nameRecords] = append(AppendLine(nil, &l), bytes.Join(lines(files)[1:], nil)...)
+		}, "verify.fields.hash"},
+		{"field left out", func(f *fixture, files map[string][]byte) {
+			var l Line
+			f.must(ParseLine(&l, lines(files)[0]))
+			l.Fields = l.Fields[1:]
+			files[nameRecords] = append(AppendLine(nil, &l), bytes.Join(lines(files)[1:], nil)...)
+		}, "verify.fields.count"},
+		{"fields swapped", func(f *fixture, files map[string][]byte) {
+			var l Line
+			f.must(ParseLine(&l, lines(files)[0]))
+			l.Fields[0], l.Fields[1] = l.Fields[1], l.Fields[0]
+			files[nameRecords] = append(AppendLine(nil, &l), bytes.Join(lines(files)[1:], nil)...)
+		}, "verify.field.order"},
+		{"leaf", replace(nameRecords, `\ntype message.sent`, `\ntype message.bent`), "verify.line.proof"},
+		{"leaf not canonical", replace(nameRecords, `\ntype message.sent`, `\ntype Message.sent`), "verify.leaf.form"},
+		{"index", replace(nameRecords, `{"index":2,`, `{"index":3,`), "verify.line.proof"},
+		{"index beyond", replace(nameCustody, `{"index":29,`, `{"index":30,`), "verify.line.beyond"},
+		{"field name", replace(nameRecords, `"sender.name"`, `"sender.nbme"`), "verify.field.name"},
+		{"upper-case hexadecimal", func(f *fixture, files map[string][]byte) {
+			at := bytes.Index(files[nameRecords], []byte(`"commitment":"`)) + len(`"commitment":"`)
+			copy(files[nameRecords][at:at+64], bytes.ToUpper(files[nameRecords][at:at+64]))
+		}, "verify.line.form"},
+		{"base64 with unused bits", func(f *fixture, files map[string][]byte) {
+			at := bytes.Index(files[nameRecords], []byte(`=","value"`)) - 1
+			files[nameRecords][at]++ // the last two bits of a 32-byte value are unused
+		}, "verify.line.form"},
+		{"white space", replace(nameRecords, `,"leaf"`, `, "leaf"`), "verify.line.form"},
+		{"carriage return", replace(nameRecords, "]}\n", "]}\r\n"), "verify.line.form"},
+		{"no line end", func(_ *fixture, files map[string][]byte) {
+			files[nameRecords] = bytes.TrimSuffix(files[nameRecords], []byte("\n"))
+		}, "verify.line.form"},
+		{"proofs swapped", func(f *fixture, files map[string][]byte) {
+			var a, b Line
+			all := lines(files)
+			f.must(ParseLine(&a, all[0]))
+			f.must(ParseLine(&b, all[1]))
+			a.Proof, b.Proof = b.Proof, a.Proof
+			files[nameRecords] = slices.Concat(AppendLine(nil, &a), AppendLine(nil, &b), bytes.Join(all[2:], nil))
+		}, "verify.line.proof"},
+		{"line removed", func(_ *fixture, files map[string][]byte) {
+			files[nameRecords] = bytes.Join(lines(files)[1:], nil)
+		}, "verify.cover.differs"},
+		{"line twice", func(_ *fixture, files map[string][]byte) {
+			files[nameRecords] = append(bytes.Clone(lines(files)[0]), files[nameRecords]...)
+		}, "verify.line.order"},
+		{"lines reordered", func(_ *fixture, files map[string][]byte) {
+			all := lines(files)
+			all[1], all[2] = all[2], all[1]
+			files[nameRecords] = bytes.Join(all, nil)
+		}, "verify.line.order"},
+		{"line moved to custody", func(_ *fixture, files map[string][]byte) {
+			all := lines(files)
+			files[nameRecords], files[nameCustody] = bytes.Join(all[1:], nil), append(all[0], files[nameCustody]...)
+		}, "verify.cover.differs"},
+		{"attachment", func(_ *fixture, files map[string][]byte) {
+			name := FileName(sha(attachment(1)))
+			files[name] = append(bytes.Clone(files[name]), '!')
+		}, "verify.file.digest"},
+		{"attachment absent", func(_ *fixture, files map[string][]byte) {
+			delete(files, FileName(sha(attachment(1))))
+		}, "verify.file.absent"},
+		{"attachment unnamed", func(_ *fixture, files map[string][]byte) {
+			files[FileName(sha([]byte("x")))] = []byte("x")
+		}, "verify.file.unnamed"},
+		{"other checkpoint", func(f *fixture, files map[string][]byte) {
+			files[nameCheckpoint] = f.sign(len(f.leaves) - 1)
+		}, "verify.line.proof"},
+		{"checkpoint of a stranger", func(f *fixture, files map[string][]byte) {
+			own := f.signer
+			f.signer = newSigner(f.t)
+			files[nameCheckpoint] = f.sign(len(f.leaves))
+			f.signer = own
+		}, "verify.checkpoint.signature"},
+		{"key for openssl", func(f *fixture, files map[string][]byte) {
+			pem, err := proof.VKeyPEM(newSigner(f.t).Verifier().VKey())
+			f.must(err)
+			files[namePEM] = pem
+		}, "verify.key.pem"},
+		{"older checkpoint", func(f *fixture, files map[string][]byte) {
+			files["consistency/7.checkpoint"] = f.sign(8)
+		}, "verify.growth.checkpoint"},
+		{"older checkpoint of another tree", func(f *fixture, files map[string][]byte) {
+			f.checkpoint = func(c proof.Checkpoint) proof.Checkpoint { c.Root[0] ^= 1; return c }
+			files["consistency/7.checkpoint"] = f.sign(7)
+		}, "verify.growth.proof"},
+		{"older checkpoint alone", func(_ *fixture, files map[string][]byte) {
+			delete(files, "consistency/7-30")
+		}, "verify.growth.alone"},
+		{"exhibit", func(_ *fixture, files map[string][]byte) {
+			files[ProofName(5)] = files[ProofName(4)]
+		}, "verify.proof.form"},
+		{"exhibit of another line", func(f *fixture, files map[string][]byte) {
+			p, err := proof.ParseProof(files[ProofName(4)])
+			f.must(err)
+			p.Hashes[0][0] ^= 1
+			files[ProofName(4)], err = proof.FormatProof(p)
+			f.must(err)
+		}, "verify.proof.hashes"},
+		{"exhibit of no line", func(f *fixture, files map[string][]byte) {
+			hashes, err := f.prover(len(f.leaves)).Inclusion(0)
+			f.must(err)
+			files[ProofName(0)], err = proof.FormatProof(proof.LeafProof{Index: 0, Hashes: hashes, Checkpoint: files[nameCheckpoint]})
+			f.must(err)
+		}, "verify.proof.unnamed"},
+		{"cover count", replace(nameCover, `"records": `, `"records": 1`), "verify.cover.differs"},
+		{"cover redacted", replace(nameCover, `"redacted": 0`, `"redacted": 1`), "verify.cover.differs"},
+		{"cover grade", replace(nameCover, `{"C": `, `{"A": `), "verify.cover.list"},
+		{"cover channel", replace(nameCover, `"channel": "export"`, `"channel": "api"`), "verify.cover.list"},
+		{"cover complete", replace(nameCover, `"complete": false`, `"complete": true`), "verify.cover.list"},
+		{"cover size", replace(nameCover, `"size": 30`, `"size": 31`), "verify.cover.differs"},
+		{"cover white space", replace(nameCover, `"size": 30`, `"size":  30`), "verify.cover.form"},
+		{"cover extra key", replace(nameCover, `"size": 30`, `"sIze": 30`), "verify.cover.form"},
+		{"mimetype", func(_ *fixture, files map[string][]byte) { files[nameView] = nil; delete(files, nameCover) }, "verify.name.missing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, 30)
+			f.older, f.exhibit = []int64{7}, []int64{4}
+			files := f.contents()
+			c.change(f, files)
+			r := check(f.packLoosely(files), f.trust())
+			if r.Verdict != Damaged || !slices.Contains(keysOf(r), c.want) {
+				t.Errorf("got %s %v, want %s", r.Verdict, keysOf(r), c.want)
+			}
+		})
+	}
+}
+
+// packLoosely is packFiles that does not demand that all files are there.
+func (f *fixture) packLoosely(files map[string][]byte) []byte {
+	for _, name := range required {
+		if _, ok := files[name]; !ok && name != nameMimetype && name != nameSums && name != nameManifest && name != nameNote {
+			whole := f.packFiles(f.contents())
+			c := openTest(f.t, whole)
+			all := map[string][]byte{}
+			var names []string
+			for _, e := range c.entries {
+				if _, ok := files[e.name]; ok || e.name == nameMimetype || e.name == nameSums || strings.HasPrefix(e.name, "META-INF/") {
+					all[e.name], _ = io.ReadAll(c.open(e))
+					names = append(names, e.name)
+				}
+			}
+			return zipOf(names, all)
+		}
+	}
+	return f.packFiles(files)
+}
+
+// unpack returns names in order and contents, as another program reads them.
+func unpack(t testing.TB, bundle []byte) (names []string, files map[string][]byte) {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(bundle), int64(len(bundle)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = map[string][]byte{}
+	for _, entry := range r.File {
+		content, err := entry.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[entry.Name], err = io.ReadAll(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, entry.Name)
+	}
+	return names, files
+}
+
+// TestDishonestCourier has somebody without the key change, add, remove and rename files.
+func TestDishonestCourier(t *testing.T) {
+	f := newFixture(t, 20)
+	f.exhibit = []int64{4}
+	names, files := unpack(t, f.pack())
+	if r := check(zipOf(names, files), f.trust()); r.Verdict != Proven {
+		t.Fatalf("unpacked and packed again: got %s %v", r.Verdict, keysOf(r))
+	}
+	for _, name := range names {
+		changed := map[string][]byte{}
+		for n, content := range files {
+			changed[n] = content
+		}
+		changed[name] = append(bytes.Clone(files[name]), '\n')
+		if r := check(zipOf(names, changed), f.trust()); r.Verdict != Damaged {
+			t.Errorf("%s longer: got %s", name, r.Verdict)
+		}
+		without := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+		if r := check(zipOf(without, files), f.trust()); r.Verdict != Damaged {
+			t.Errorf("%s left out: got %s", name, r.Verdict)
+		}
+		if r := check(zipOf(append(without, name), files), f.trust()); name == nameMimetype && r.Verdict != Damaged {
+			t.Errorf("mimetype last: got %s", r.Verdict)
+		}
+	}
+	for _, name := range []string{
+		"extra", "../escape", "/absolute", "a//b", "a/./b", `files\x`, "files/..", "C:evil", "files/" + strings.Repeat("A", 64),
+		"META-INF/ASiCManifest002.xml", "keys/rotation-0", "keys/rotation-01", "proofs/4.tlog-proof ", "records.jsonl/", "", "café",
+		"consistency/1-2-3", "proofs/-1.tlog-proof", strings.Repeat("a", 300),
+	} {
+		changed := map[string][]byte{name: {}}
+		for n, content := range files {
+			changed[n] = content
+		}
+		if r := check(zipOf(append(slices.Clone(names), name), changed), f.trust()); r.Verdict != Damaged {
+			t.Errorf("with %q: got %s", name, r.Verdict)
+		}
+	}
+	if r := check(zipOf(append(slices.Clone(names), "view.html"), files), f.trust()); r.Verdict != Damaged || keysOf(r)[0] != "verify.zip.twice" {
+		t.Errorf("a name twice: got %s %v", r.Verdict, keysOf(r))
+	}
+	for _, name := range []string{nameTimestamp, nameSignature} {
+		files[name] = []byte("later")
+		if r := check(zipOf(append(slices.Clone(names), name), files), f.trust()); r.Verdict != Proven || !slices.Equal(r.Unchecked, []string{name}) {
+			t.Errorf("with %s: got %s %v", name, r.Verdict, keysOf(r))
+		}
+	}
+}
+
+// TestFindingNamesPlace wants the event, the field and what differs.
+func TestFindingNamesPlace(t *testing.T) {
+	f := newFixture(t, 30)
+	f.records[3].Fields = slices.Clone(f.records[3].Fields)
+	for i := range f.records[3].Fields {
+		if field := &f.records[3].Fields[i]; field.Name == "text.0001" {
+			field.Value = []byte("something else")
+		}
+	}
+	r := check(f.pack(), f.trust())
+	if len(r.Findings) != 1 {
+		t.Fatalf("got %+v, want one finding", r.Findings)
+	}
+	got := r.Findings[0]
+	if *got.Event != f.records[3].Index || got.Field != "text.0001" || got.Line != 4 || got.File != nameRecords || got.Key != "verify.field.commitment" {
+		t.Errorf("got %+v", got)
+	}
+	if whole := got.Whole().In(func(key string, args ...any) string { return fmt.Sprint(key, args) }); !strings.Contains(whole, "verify.at.field") || !strings.Contains(whole, "text.0001") {
+		t.Errorf("got %s", whole)
+	}
+}
+
+func TestFindingsAreBounded(t *testing.T) {
+	f := newFixture(t, 12)
+	f.files[nameRecords] = bytes.Repeat([]byte("\n"), 3_000_000)
+	bundle := f.pack()
+	r := Verify(bytes.NewReader(bundle), int64(len(bundle)), f.trust(), Limits{Findings: 10, LineBytes: 1 << 20})
+	if r.Verdict != Damaged || len(r.Findings) != 10 || r.More < 10 {
+		t.Errorf("got %s, %d findings and %d more", r.Verdict, len(r.Findings), r.More)
+	}
+	f.files[nameRecords] = bytes.Repeat([]byte("a"), 3_000_000)
+	bundle = f.pack()
+	r = Verify(bytes.NewReader(bundle), int64(len(bundle)), f.trust(), Limits{LineBytes: 1 << 20})
+	if !slices.Contains(keysOf(r), "verify.line.long") {
+		t.Errorf("a long line: got %v", keysOf(r))
+	}
+}
+
+// failing is a disk that fails after some bytes.
+type failing struct{ r io.ReaderAt }
+
+func (f failing) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 3000 {
+		return 0, io.ErrClosedPipe
+	}
+	return f.r.ReadAt(p, offset)
+}
+
+func TestFailingDiskIsNotDamage(t *testing.T) {
+	f := newFixture(t, 12)
+	bundle := f.pack()
+	r := Verify(failing{bytes.NewReader(bundle)}, int64(len(bundle)), f.trust(), Limits{})
+	if r.Verdict != Unreadable || r.Cause == nil {
+		t.Errorf("got %s %v", r.Verdict, keysOf(r))
+	}
+}
+
+func TestManyLinesKeepTheirOrder(t *testing.T) {
+	f := newFixture(t, 2000)
+	bundle := f.pack()
+	r := Verify(bytes.NewReader(bundle), int64(len(bundle)), f.trust(), Limits{Workers: 7})
+	if r.Verdict != Proven {
+		t.Errorf("got %s %v", r.Verdict, keysOf(r)[:min(5, len(r.Findings))])
+	}
+}
+
+func TestStreamPositionsAscend(t *testing.T) {
+	var tally Tally
+	f := newFixture(t, 20)
+	if err := tally.Add(&f.all[3], false); err != nil {
+		t.Fatal(err)
+	}
+	var got facts
+	leaf := mustLeaf(t, f.all[0].Leaf) // same stream, an earlier position
+	got.take(&f.all[0], &leaf)
+	if tally.add(&got, false) {
+		t.Error("a position that goes back was accepted")
+	}
+}
+
+func TestWriterRefusesWhatTheVerifierWould(t *testing.T) {
+	var out bytes.Buffer
+	w, err := NewWriter(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Add("../x", nil); err == nil {
+		t.Error("an unsafe name was accepted")
+	}
+	if err := w.Add("mimetype", nil); err == nil {
+		t.Error("a name was accepted twice")
+	}
+	if err := w.Finish(func([]byte) ([]byte, error) { return nil, nil }); err == nil {
+		t.Error("a bundle without its files was finished")
+	}
+}
