@@ -194,6 +194,7 @@ const (
 // ChunkName returns the field name of the n-th chunk, counted from 0.
 func ChunkName(n int) string { return fmt.Sprintf("text.%04d", n) }
 
+// chunkNames are made once: a name for every chunk of every text would be half of the garbage.
 var chunkNames = func() (names [mostChunks]string) {
 	for n := range names {
 		names[n] = ChunkName(n)
@@ -205,6 +206,7 @@ var chunkNames = func() (names [mostChunks]string) {
 // chunk never ends inside one. The text must be UTF-8. Chunks of an earlier text must not be there.
 func SetText(fields *guia.Fields, text string) {
 	size := max(chunkCharacters, (utf8.RuneCountInString(text)+mostChunks-1)/mostChunks)
+	bytes := []byte(text) // one copy for all chunks
 	for n := 0; text != ""; n++ {
 		end, characters := 0, 0
 		for end < len(text) && characters < size {
@@ -216,8 +218,8 @@ func SetText(fields *guia.Fields, text string) {
 			}
 			characters++
 		}
-		fields.Set(chunkNames[n], text[:end])
-		text = text[end:]
+		fields.SetBytes(chunkNames[n], bytes[:end:end])
+		text, bytes = text[end:], bytes[end:]
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -124,8 +125,10 @@ func shorten(s string) string {
 // item is one record on its way.
 type item struct {
 	content *vault.Content
-	key     mac // by its key at the source
-	like    mac // by what it says; zero when it says too little
+	text    string
+	minute  int64 // when it was said, in minutes since 1970; 0 when unknown or not a message
+	key     mac   // by its key at the source
+	like    mac   // by what it says; zero when it says too little
 	digest  [8]byte
 	sealed  vault.Sealed
 }
@@ -140,21 +143,38 @@ const likeLength = 24
 func (d *Desk) identify(feed Feed, it *item) {
 	c := it.content
 	key := c.Fields.Get("source_key")
-	whole := d.vault.MAC("seen:content", c.Fields.Get("subject"), (&guia.Event{Fields: c.Fields}).Text(), c.Fields.Get("text.html"), string(c.Header.Type), memberList(c.Fields))
+	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), memberList(c.Fields))
 	copy(it.digest[:], whole[:])
-	stream := d.vault.MAC("seen:stream", string(feed.Source), c.Stream)
+	stream := d.vault.StreamOwner(feed.Source, c.Stream)
 	it.key = prefixed(binary.BigEndian.Uint32(stream[:4]), d.vault.MAC("seen:key", string(feed.Source), c.Stream, key))
-	moment, err := guia.ParseMoment(c.Fields.Get("time"))
-	text := strings.Join(strings.Fields((&guia.Event{Fields: c.Fields}).Text()), " ")
-	if err != nil || moment.Precision < guia.Minute || text == "" || c.Header.Type != guia.MessageSent && c.Header.Type != guia.MailSent {
+	if it.minute == 0 || it.text == "" {
 		return
 	}
-	minute := moment.Time.Unix() / 60
-	sender := ""
-	if utf8.RuneCountInString(text) < likeLength {
+	text, sender := collapse(it.text), ""
+	if len(text) < 4*likeLength && utf8.RuneCountInString(text) < likeLength {
 		sender = strings.ToLower(c.Fields.Get("sender.name"))
 	}
-	it.like = prefixed(uint32(minute), d.vault.MAC("seen:like", fmt.Sprint(minute), text, sender))
+	it.like = prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
+}
+
+// collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.
+func collapse(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	space := true
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case ' ', '\t', '\n', '\r':
+			if !space {
+				b.WriteByte(' ')
+			}
+			space = true
+		default:
+			b.WriteByte(c)
+			space = false
+		}
+	}
+	return strings.TrimSuffix(b.String(), " ")
 }
 
 func memberList(f guia.Fields) string {

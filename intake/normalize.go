@@ -63,7 +63,8 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	set("department", r.Sender.Department)
 	set("source_key", r.Key)
 	set("subject", r.Subject)
-	canon.SetText(f, clean(r.Text))
+	text := clean(r.Text)
+	canon.SetText(f, text)
 	set("text.html", r.HTML)
 	set("reply_to", r.ReplyTo)
 	set("thread", r.Thread)
@@ -100,7 +101,11 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 		f.SetBytes("raw", r.Raw)
 	}
 	set("mark", strings.Join(marks, " "))
-	return &item{content: c}, nil
+	it := &item{content: c, text: text}
+	if r.HasTime && r.Time.Precision >= guia.Minute && (r.Type == guia.MessageSent || r.Type == guia.MailSent) {
+		it.minute = r.Time.Time.Unix() / 60
+	}
+	return it, nil
 }
 
 func isMessage(t guia.Type) bool {

@@ -17,7 +17,8 @@ type Follower interface {
 	// Cursor is the first event not yet applied.
 	Cursor(ctx context.Context) (guia.Seq, error)
 	// Apply stores what the events make, and the cursor next behind them, or returns an error and is asked again later. The events
-	// are in order, without holes, the first at the cursor. Fields of events that cannot be decrypted are missing.
+	// are in order, without holes, the first at the cursor, without the raw bytes. Fields of events that cannot be decrypted are
+	// missing.
 	Apply(ctx context.Context, events []guia.Event, next guia.Seq) error
 }
 
@@ -102,7 +103,7 @@ func (l *Ledger) events(ctx context.Context, first, end guia.Seq) ([]guia.Event,
 		wg.Go(func() {
 			for i := w; i < len(entries); i += workers {
 				e := entries[i]
-				event, err := l.vault.Read(ctx, e.Seq, e.Leaf.Header, e.Row)
+				event, err := l.vault.ReadWithoutRaw(ctx, e.Seq, e.Leaf.Header, e.Row)
 				if err != nil && guia.KindOf(err) != guia.Damaged {
 					mu.Lock()
 					failed = err

@@ -26,6 +26,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -70,6 +72,7 @@ type Keeper struct {
 	byName map[KeyName]*KEK
 	byID   map[uint64]*KEK
 	macKey []byte
+	macs   sync.Pool // HMACs keyed with macKey
 
 	making sync.Mutex // one goroutine makes keys or rotates at a time
 }
@@ -124,6 +127,7 @@ func openWith(ctx context.Context, dir string, epoch []byte) (*Keeper, error) {
 		d.Close()
 		return nil, err
 	}
+	k.macs.New = func() any { return hmac.New(sha256.New, k.macKey) }
 	return k, nil
 }
 
@@ -152,12 +156,14 @@ func (k *Keeper) Owner(kind string, parts ...string) (o Owner) {
 // MAC returns the first 16 bytes of a keyed hash over the label and the parts, each preceded by its length. The key never leaves the
 // key database except in memory. Labels separate uses.
 func (k *Keeper) MAC(label string, parts ...string) (sum [16]byte) {
-	h := hmac.New(sha256.New, k.macKey)
+	h := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(h)
+	h.Reset()
 	var length [8]byte
 	write := func(s string) {
 		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
 		h.Write(length[:])
-		h.Write([]byte(s))
+		io.WriteString(h, s)
 	}
 	write(label)
 	for _, p := range parts {

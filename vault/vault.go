@@ -174,12 +174,22 @@ func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) 
 	}
 	s.FieldCount, s.FieldsHash = len(commitments), canon.FieldsHash(commitments)
 	s.Row = append(make([]byte, 0, 1024), rowVersion)
+	var content []byte // the content slot's fields, to compress the raw bytes against
 	for _, number := range guia.Slots {
 		into := w[number-1]
 		if into == nil {
 			continue
 		}
-		body := into.key.Seal(nil, packFields(into.fields), into.context)
+		packed := packFields(into.fields)
+		var body []byte
+		if number == guia.SlotRaw && content != nil {
+			body = into.key.Seal(nil, compress(packed, content), into.context)
+		} else {
+			body = into.key.Seal(nil, compress(packed, nil), into.context)
+		}
+		if number == guia.SlotContent {
+			content = packed
+		}
 		if len(body) > inlineLimit {
 			digest, _, err := v.blobs.Put(ctx, bytes.NewReader(body))
 			if err != nil {
@@ -262,8 +272,17 @@ type Disclosure struct {
 // Read decrypts the row of an event into its fields. Fields whose keys were destroyed are listed in Withheld.
 // Damage is a refusal of kind damaged that names the event and the slot.
 func (v *Vault) Read(ctx context.Context, seq guia.Seq, header guia.Header, row []byte) (guia.Event, error) {
+	return v.read(ctx, seq, header, row, guia.SlotRaw)
+}
+
+// ReadWithoutRaw is [Vault.Read] without the bytes as received, for followers.
+func (v *Vault) ReadWithoutRaw(ctx context.Context, seq guia.Seq, header guia.Header, row []byte) (guia.Event, error) {
+	return v.read(ctx, seq, header, row, guia.SlotContent)
+}
+
+func (v *Vault) read(ctx context.Context, seq guia.Seq, header guia.Header, row []byte, last guia.Slot) (guia.Event, error) {
 	e := guia.Event{Seq: seq, Header: header}
-	slots, err := v.unpack(ctx, seq, header.Record, row)
+	slots, err := v.unpack(ctx, seq, header.Record, row, last)
 	if err != nil {
 		return e, err
 	}
@@ -279,7 +298,7 @@ func (v *Vault) Read(ctx context.Context, seq guia.Seq, header guia.Header, row 
 
 // Disclose decrypts the row with salts and commitments, in ascending order of name, and checks that they hash to what the leaf says.
 func (v *Vault) Disclose(ctx context.Context, seq guia.Seq, leaf canon.Leaf, row []byte) ([]Disclosure, error) {
-	slots, err := v.unpack(ctx, seq, leaf.Record, row)
+	slots, err := v.unpack(ctx, seq, leaf.Record, row, guia.SlotRaw)
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +327,7 @@ func (v *Vault) Disclose(ctx context.Context, seq guia.Seq, leaf canon.Leaf, row
 // OpenFile writes the plaintext of a file-valued field to w and checks it against the field. What was written before an error is not
 // to be used.
 func (v *Vault) OpenFile(ctx context.Context, seq guia.Seq, header guia.Header, row []byte, field string, w io.Writer) error {
-	slots, err := v.unpack(ctx, seq, header.Record, row)
+	slots, err := v.unpack(ctx, seq, header.Record, row, guia.SlotRaw)
 	if err != nil {
 		return err
 	}
@@ -370,7 +389,7 @@ func (v *Vault) Blobs(row []byte) ([]blob.Digest, error) {
 // replaced by its commitments, and whether anything changed. The caller stores it ([Vault.Replace]) before it destroys the keys, so
 // that the sibling fields stay provable.
 func (v *Vault) Forget(ctx context.Context, seq guia.Seq, header guia.Header, row []byte, keks map[uint64]bool) ([]byte, bool, error) {
-	slots, err := v.unpack(ctx, seq, header.Record, row)
+	slots, err := v.unpack(ctx, seq, header.Record, row, guia.SlotRaw)
 	if err != nil {
 		return nil, false, err
 	}
