@@ -36,6 +36,9 @@ const Format = 1
 
 const versionPrefix = "Guia data directory, format "
 
+// TestOnlyDurability is how the main database is opened. Tests set it to something weaker, to see that they would notice.
+var TestOnlyDurability = db.Durable
+
 // Directory is an open data directory.
 type Directory struct {
 	Path   string
@@ -214,7 +217,7 @@ func (d *Directory) lock() error {
 }
 
 func (d *Directory) openStores(ctx context.Context) (err error) {
-	if d.Main, err = db.Open(ctx, filepath.Join(d.Path, "guia.db"), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Main()}); err != nil {
+	if d.Main, err = db.Open(ctx, filepath.Join(d.Path, "guia.db"), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main()}); err != nil {
 		return err
 	}
 	if d.Blobs, err = blob.OpenDir(filepath.Join(d.Path, "blobs")); err != nil {

@@ -1,0 +1,233 @@
+package guiatest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"guia/db"
+	"guia/directory"
+	"guia/guiatest"
+	"guia/intake"
+	"guia/permit"
+	"guia/source"
+)
+
+// TestMain lets the test binary be the process that crashes, and the one that watches it.
+func TestMain(m *testing.M) {
+	if os.Getenv("GUIATEST_TRACE") != "" {
+		os.Exit(traceMain())
+	}
+	if os.Getenv("GUIATEST_WORK") != "" {
+		os.Exit(work())
+	}
+	os.Exit(m.Run())
+}
+
+// job is what a worker process does in a directory; it is handed over in the environment.
+type job struct {
+	work    string // "init" makes the directory first; "import" imports the company; "hold" only holds the directory
+	path    string
+	company guiatest.Company
+	weak    string // "NORMAL" or "OFF": the negative controls
+}
+
+func (j job) environ() []string {
+	return append(os.Environ(), "GUIATEST_WORK="+j.work, "GUIATEST_PATH="+j.path, "GUIATEST_WEAK="+j.weak,
+		fmt.Sprintf("GUIATEST_COMPANY=%d %d %d %d", j.company.Seed, j.company.Records, j.company.Page, j.company.Large))
+}
+
+// say writes one line to standard output, unbuffered: when the call returns, whoever reads has it, also when we are killed next.
+func say(line string) {
+	if _, err := os.Stdout.WriteString(line + "\n"); err != nil {
+		os.Exit(9)
+	}
+}
+
+// work is the worker's main. It says "opened", then "ack KEY..." for each committed page, "imported", "closed"; or "refused: " and why.
+func work() int {
+	var j job
+	j.work, j.path = os.Getenv("GUIATEST_WORK"), os.Getenv("GUIATEST_PATH")
+	if _, err := fmt.Sscan(os.Getenv("GUIATEST_COMPANY"), &j.company.Seed, &j.company.Records, &j.company.Page, &j.company.Large); err != nil {
+		say("refused: " + err.Error())
+		return 2
+	}
+	switch os.Getenv("GUIATEST_WEAK") {
+	case "NORMAL":
+		directory.TestOnlyDurability = db.TestOnlyNormal
+	case "OFF":
+		directory.TestOnlyDurability = db.Disposable
+	}
+	if err := j.do(); err != nil {
+		say("refused: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+		return 1
+	}
+	return 0
+}
+
+func (j job) do() (err error) {
+	ctx := context.Background()
+	var d *directory.Directory
+	if j.work == "init" {
+		d, err = directory.Create(ctx, j.path, guiatest.FirstUser())
+	} else {
+		d, err = directory.Open(ctx, j.path)
+	}
+	if err != nil {
+		return err
+	}
+	say("opened")
+	if j.work == "hold" {
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	}
+	if err := j.importCompany(ctx, d); err != nil {
+		return errors.Join(err, d.Close(ctx))
+	}
+	say("imported")
+	if err := d.Close(ctx); err != nil {
+		return err
+	}
+	say("closed")
+	return nil
+}
+
+func (j job) importCompany(ctx context.Context, d *directory.Directory) error {
+	users, err := permit.Users(ctx, d.Main)
+	if err != nil || len(users) == 0 {
+		return fmt.Errorf("%d users: %w", len(users), err)
+	}
+	_, err = d.Intake.Import(ctx, guiatest.ActorOf(users[0]), guiatest.Feed(), &j.company, "", false, func(p source.Page, _ intake.Counts) {
+		line := "ack"
+		for _, r := range p.Records {
+			line += " " + r.Key
+		}
+		say(line)
+	})
+	return err
+}
+
+// command returns the process of a job.
+func (j job) command(t testing.TB) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = j.environ()
+	return cmd
+}
+
+// said is what a worker said before it ended.
+type said struct {
+	acked                    []string
+	opened, imported, closed bool
+	refused                  string
+}
+
+func parseSaid(out []byte) (s said) {
+	for line := range bytes.Lines(out) {
+		whole, complete := bytes.CutSuffix(line, []byte("\n"))
+		if !complete {
+			break
+		}
+		words := strings.Fields(string(whole))
+		if len(words) == 0 {
+			continue
+		}
+		switch words[0] {
+		case "ack":
+			s.acked = append(s.acked, words[1:]...)
+		case "opened":
+			s.opened = true
+		case "imported":
+			s.imported = true
+		case "closed":
+			s.closed = true
+		case "refused:":
+			s.refused = string(whole)
+		default:
+			s.refused = "unexpected: " + string(whole)
+		}
+	}
+	return s
+}
+
+// template makes an empty directory once per test binary and returns a fresh copy of it in memory.
+func template(t testing.TB) string {
+	t.Helper()
+	root := memory(t)
+	path := filepath.Join(root, "data")
+	opened, err := directory.Create(t.Context(), path, guiatest.FirstUser())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opened.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// survivors opens a directory after a fault, checks it, and returns what is in it.
+func survivors(t testing.TB, where, path string) contents {
+	t.Helper()
+	ctx := t.Context()
+	d, err := directory.Open(ctx, path)
+	if err != nil {
+		t.Errorf("%s: open: %v", where, err)
+		return nil
+	}
+	guiatest.MustCheck(t, d)
+	all, err := readContents(ctx, d)
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+	if err := d.Close(ctx); err != nil {
+		t.Errorf("%s: close: %v", where, err)
+	}
+	if t.Failed() {
+		t.Logf("%s: failed here", where)
+	}
+	return all
+}
+
+// finish imports what is missing and demands that everything is there once.
+func finish(t testing.TB, where string, j job) {
+	t.Helper()
+	out, err := j.command(t).CombinedOutput()
+	s := parseSaid(out)
+	if err != nil || !s.closed {
+		t.Errorf("%s: the import does not continue: %v, %q", where, err, out)
+		return
+	}
+	d, err := directory.Open(t.Context(), j.path)
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+		return
+	}
+	defer d.Close(t.Context())
+	guiatest.MustCheck(t, d)
+	compareContents(t, where, contentsOf(t, d), expected(&j.company))
+	if n := strconv.Itoa(j.company.Records); finishedCount(t, d) != n {
+		t.Errorf("%s: import.finished says %q new records, want %s once", where, finishedCount(t, d), n)
+	}
+}
+
+// finishedCount returns what the import.finished events say together.
+func finishedCount(t testing.TB, d *directory.Directory) string {
+	var counts []string
+	for seq := range d.Ledger.Size() {
+		e, err := d.Ledger.Event(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == "import.finished" {
+			counts = append(counts, e.Fields.Get("count.new"))
+		}
+	}
+	return strings.Join(counts, ",")
+}
