@@ -33,6 +33,16 @@ type row struct {
 	oversize bool
 }
 
+// tooLarge makes a gap of a row that is larger than the limit although it fitted into the window.
+func (r *row) tooLarge() bool {
+	if len(r.raw) <= maxRow {
+		return false
+	}
+	r.raw, r.oversize = r.raw[:keptRaw], true
+	r.gap = "a row of more than " + strconv.Itoa(maxRow>>20) + " MiB"
+	return true
+}
+
 // csvReader reads rows of separated values.
 type csvReader struct {
 	w         *window
@@ -55,7 +65,7 @@ func (c *csvReader) next(ctx context.Context, r *row) error {
 			return err
 		}
 		r.raw, r.end = raw, c.w.off
-		if r.gap != "" {
+		if r.gap != "" || r.tooLarge() {
 			return nil
 		}
 		if len(bytes.TrimSpace(scanned)) == 0 {
@@ -323,6 +333,9 @@ func (l *lineReader) next(ctx context.Context, r *row) error {
 		c := csvReader{w: l.w}
 		scanned, raw, _ := c.taken(n)
 		r.raw, r.end = raw, l.w.off
+		if r.tooLarge() {
+			return nil
+		}
 		if len(bytes.TrimSpace(scanned)) == 0 {
 			continue
 		}

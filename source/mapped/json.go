@@ -402,7 +402,7 @@ func (a *arrayReader) step(r *row) (ok bool, err error) {
 		if _, more = a.peek(); !more {
 			return a.broken(r, "the file ends inside the JSON document")
 		}
-		if !step.each && name != step.name {
+		if name != step.name {
 			return a.skip(r)
 		}
 	}
@@ -418,7 +418,7 @@ func (a *arrayReader) value(r *row, k int) (bool, error) {
 	c := a.w.bytes()[0]
 	step := a.path[k]
 	switch {
-	case c == '[' && step.each, c == '{':
+	case c == '[' && step.each, c == '{' && !step.each && !step.elem:
 		a.found = a.found || step.each && k == len(a.path)-1
 		a.w.take(1)
 		a.stack = append(a.stack, frame{array: c == '[', step: k, first: true})
@@ -449,7 +449,7 @@ func (a *arrayReader) record(r *row) (bool, error) {
 	scanned := a.w.bytes()[:n]
 	r.raw = a.w.take(n)
 	r.end = a.w.off
-	if r.start >= a.from {
+	if r.start >= a.from && !r.tooLarge() {
 		parseRow(r, scanned, a.w.enc)
 	}
 	return true, nil

@@ -350,7 +350,11 @@ func (m *Mapping) check() error {
 	if m.Delimiter != "" && !slices.Contains([]string{",", ";", "\t"}, m.Delimiter) {
 		return refuse("mapped.mapping.delimiter", short(m.Delimiter))
 	}
-	if _, err := parsePath(m.Records); err != nil {
+	records, err := parsePath(m.Records)
+	if slices.ContainsFunc(records, func(s step) bool { return s.elem }) {
+		err = errors.New("one element of a list is no list of records")
+	}
+	if err != nil {
 		return guia.RefuseCause(guia.Invalid, err, "mapped.mapping.path", short(m.Records))
 	}
 	if _, err := zoneOf(m.Zone); m.Zone != "" && err != nil {

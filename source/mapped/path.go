@@ -136,11 +136,9 @@ func follow(b []byte, p steps, f func(value []byte)) {
 	s := p[0]
 	var last []byte
 	switch {
-	case b[0] == '{' && !s.elem:
+	case b[0] == '{' && !s.elem && !s.each:
 		eachMember(b, 0, 1, func(name, value []byte) {
-			if s.each {
-				follow(value, p[1:], f)
-			} else if got, _ := unquote(name); got == s.name {
+			if got, _ := unquote(name); got == s.name {
 				last = value
 			}
 		})

@@ -22,7 +22,7 @@ type window struct {
 
 	raw    []byte // UTF-16 only: the bytes behind buf[pos:] and those that do not make a whole character yet
 	rawPos int
-	units  int // bytes of raw[rawPos:] that are translated already
+	units  int // bytes of raw that are translated already
 }
 
 const (
@@ -80,6 +80,7 @@ func readMore(r io.Reader, b []byte) ([]byte, error) {
 func (w *window) moreWide() bool {
 	if w.rawPos > 0 {
 		w.raw = w.raw[:copy(w.raw, w.raw[w.rawPos:])]
+		w.units -= w.rawPos
 		w.rawPos = 0
 	}
 	before := len(w.buf)
