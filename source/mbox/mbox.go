@@ -1,0 +1,289 @@
+// Package mbox reads kept e-mail: mbox files, single messages (.eml), Maildir folders, and folders and zips of these.
+//
+// The model: an input is a list of files; a file that begins with a From_ line is an mbox (RFC 4155, with the quoting of mboxo and
+// mboxrd), one that begins with header fields is a message, anything else is a source.gap. Every message becomes one mail.sent
+// whose raw bytes are the message exactly as stored, without the From_ line and the empty line that the mbox puts around it, and
+// with ">From " as it stands there.
+//
+// Keys. A message's key is its Message-ID without the angle brackets, so that replies and threads point to it. Where several
+// messages of one input have the same Message-ID and other bytes (a copy in another folder, a careless program), the first keeps it
+// and the others get "/" and a digest of their bytes. Without a Message-ID the key is "sha256:" and the digest. A copy with the same
+// bytes has the same key.
+//
+// Guarantees: at most one message is in memory, plus 16 bytes for each during a first look at the Message-IDs; a message above
+// 64 MiB is read in part, marked, and kept whole as a file; damage costs the damaged message only. The time is the sender's Date
+// field with its own zone; a Date that cannot be read, or has no zone, is no time, and the hops' Received fields are not consulted.
+//
+// Non-guarantees: a Date is what the sender's computer claimed. A body that holds an unquoted From_ line after an empty line and
+// before a header-like line is cut there, as by every reader of mbox. Text of attached files, forwarded messages and winmail.dat is
+// not read here: they are files of the record.
+package mbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"guia"
+	"guia/source"
+)
+
+// Name is the registered name of this source.
+const Name guia.SourceName = "mbox"
+
+const (
+	maxFiles    = 1_000_000  // files in a folder or zip
+	maxMessages = 10_000_000 // messages whose Message-IDs are compared
+	maxMessage  = 64 << 20   // bytes of a message that is read whole
+	maxHead     = 1 << 20    // bytes that are read of a larger one
+
+	pageRecords = 500
+	pageBytes   = 4 << 20
+)
+
+// Options says what the input cannot say itself.
+type Options struct {
+	// Mailbox is whose mailbox it is, or what it is called; it becomes the stream. Empty: the base name of the path, without
+	// ".mbox", ".eml" or ".zip".
+	Mailbox string
+}
+
+// Mailbox is an open input; it implements [source.Source].
+type Mailbox struct {
+	files    *files
+	mailbox  string
+	instance string
+	before   []int64            // bytes in the files before each, and in all
+	first    map[uint64][8]byte // Message-IDs that several messages have: the digest of the first; nil before the first look
+	reader   *reader            // where the last page ended; nil when nothing is open
+	closed   bool
+}
+
+// Open opens the file or folder at path and reads its bytes once for the instance's digest. It refuses (invalid) what cannot be
+// opened or holds no file that begins like mail. Close the result.
+func Open(path string, opt Options) (*Mailbox, error) {
+	files, err := openFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mailbox{files: files, mailbox: opt.Mailbox}
+	if m.mailbox == "" {
+		m.mailbox = files.title
+	}
+	m.before = make([]int64, len(files.entries)+1)
+	for i, e := range files.entries {
+		m.before[i+1] = m.before[i] + e.size
+	}
+	m.instance, err = files.digest()
+	if err != nil {
+		files.Close()
+		return nil, guia.RefuseCause(guia.Invalid, err, "mbox.unreadable", path)
+	}
+	for _, e := range files.entries {
+		in, err := files.open(e)
+		if err != nil {
+			continue
+		}
+		kind := newSplitter(in, e.name).kind()
+		in.Close()
+		if kind != notMail {
+			return m, nil
+		}
+	}
+	files.Close()
+	return nil, guia.Refuse(guia.Invalid, "mbox.not_mail", path)
+}
+
+// Name is "mbox".
+func (m *Mailbox) Name() guia.SourceName { return Name }
+
+// Instance is the SHA-256 digest of the file, or of the names and bytes of a folder's files.
+func (m *Mailbox) Instance() string { return m.instance }
+
+// Close frees the files. Further calls do nothing.
+func (m *Mailbox) Close() error {
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	m.shut()
+	return m.files.Close()
+}
+
+// Pull implements [source.Source]. Files are read in the order of their names, messages in the order in which they stand.
+func (m *Mailbox) Pull(ctx context.Context, after source.Cursor) (source.Page, error) {
+	if m.closed {
+		return source.Page{}, guia.RefuseCause(guia.Invalid, os.ErrClosed, "mbox.closed")
+	}
+	at, err := m.parse(after)
+	if err != nil {
+		return source.Page{}, err
+	}
+	if m.first == nil {
+		err = m.look(ctx)
+		if err != nil {
+			return source.Page{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return source.Page{}, err
+	}
+	err = m.seek(ctx, at)
+	if err != nil {
+		return source.Page{}, err
+	}
+
+	page := source.Page{Total: m.before[len(m.before)-1]}
+	size := 0
+	for at.file < len(m.files.entries) && len(page.Records) < pageRecords && size < pageBytes {
+		if err := ctx.Err(); err != nil {
+			m.shut()
+			return source.Page{}, err
+		}
+		piece, ok := m.next(at)
+		if !ok {
+			at = place{file: at.file + 1}
+			m.shut()
+			continue
+		}
+		if size+len(piece.raw) > pageBytes && len(page.Records) > 0 { // the message belongs to the next page
+			m.reader.back = &piece
+			break
+		}
+		size += len(piece.raw)
+		page.Records = append(page.Records, m.record(at, piece))
+		at.offset = piece.end
+	}
+	if m.reader != nil {
+		m.reader.at = at
+	}
+	page.Next = at.cursor()
+	page.Done = at.file == len(m.files.entries)
+	page.Read = m.before[at.file]
+	if !page.Done {
+		page.Read += min(at.offset, m.files.entries[at.file].size)
+	}
+	return page, nil
+}
+
+// place is what a cursor says: which file, and how many of its bytes were handed over.
+type place struct {
+	file   int
+	offset int64
+}
+
+func (p place) cursor() source.Cursor {
+	return source.Cursor(fmt.Sprintf("file %d byte %d", p.file, p.offset))
+}
+
+// parse reads a cursor; only what [place.cursor] writes for this input is accepted.
+func (m *Mailbox) parse(c source.Cursor) (place, error) {
+	if c == "" {
+		return place{}, nil
+	}
+	words := strings.Split(string(c), " ")
+	if len(words) == 4 {
+		file, err1 := strconv.Atoi(words[1])
+		offset, err2 := strconv.ParseInt(words[3], 10, 64)
+		p := place{file, offset}
+		last := file == len(m.files.entries)
+		if err1 == nil && err2 == nil && file >= 0 && file <= len(m.files.entries) && offset >= 0 && (offset == 0 || !last) && p.cursor() == c {
+			return p, nil
+		}
+	}
+	return place{}, guia.Refuse(guia.Invalid, "mbox.bad_cursor")
+}
+
+// reader is the file that is open.
+type reader struct {
+	at    place
+	split *splitter
+	close func() error
+	back  *piece // read, but not handed over
+}
+
+// seek makes the reader stand at a place, going on from where it is when that is the place. In a plain file it jumps there; in a
+// zip it reads up to there.
+func (m *Mailbox) seek(ctx context.Context, at place) error {
+	if m.reader != nil && m.reader.at == at {
+		return nil
+	}
+	m.shut()
+	if at.offset == 0 {
+		return nil
+	}
+	err := m.open(at)
+	if err == nil && !m.reader.split.resume(ctx, at.offset) {
+		err = fmt.Errorf("no message begins at byte %d", at.offset)
+	}
+	if ctx.Err() != nil {
+		m.shut()
+		return ctx.Err()
+	}
+	if err != nil {
+		m.shut()
+		return guia.RefuseCause(guia.Invalid, err, "mbox.bad_cursor")
+	}
+	return nil
+}
+
+// open opens the file of a place.
+func (m *Mailbox) open(at place) error {
+	in, err := m.files.open(m.files.entries[at.file])
+	if err != nil {
+		return err
+	}
+	m.reader = &reader{at: at, split: newSplitter(in, m.files.entries[at.file].name), close: in.Close}
+	return nil
+}
+
+// next returns the message at a place, and false at the end of the file.
+func (m *Mailbox) next(at place) (piece, bool) {
+	if m.reader == nil {
+		if err := m.open(at); err != nil {
+			return piece{gap: "the file cannot be opened", end: at.offset + 1}, at.offset == 0
+		}
+	}
+	if back := m.reader.back; back != nil {
+		m.reader.back = nil
+		return *back, true
+	}
+	return m.reader.split.next()
+}
+
+// shut closes what is open.
+func (m *Mailbox) shut() {
+	if m.reader != nil {
+		m.reader.close() // nothing was written
+	}
+	m.reader = nil
+}
+
+// look reads the Message-ID of every message once and remembers those that messages with different bytes share.
+func (m *Mailbox) look(ctx context.Context) error {
+	seen := newIDs()
+	for i, e := range m.files.entries {
+		in, err := m.files.open(e)
+		if err != nil {
+			continue
+		}
+		split := newSplitter(in, e.name)
+		for {
+			p, ok := split.next()
+			if !ok || ctx.Err() != nil || len(seen.all) >= maxMessages {
+				break
+			}
+			if p.gap == "" {
+				seen.add(messageID(readHeader(p.raw)), p.raw)
+			}
+		}
+		in.Close()
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("look at file %d: %w", i, err)
+		}
+	}
+	m.first = seen.conflicts()
+	return nil
+}
