@@ -277,3 +277,24 @@ func FormatSeqs(seqs []guia.Seq) string {
 	}
 	return b.String()
 }
+
+// ParseSeqs reads what [FormatSeqs] writes; at most a million places.
+func ParseSeqs(s string) ([]guia.Seq, error) {
+	const most = 1_000_000
+	var seqs []guia.Seq
+	for _, part := range strings.Fields(s) {
+		low, high, isRange := strings.Cut(part, "-")
+		a, err := strconv.ParseUint(low, 10, 63)
+		b := a
+		if err == nil && isRange {
+			b, err = strconv.ParseUint(high, 10, 63)
+		}
+		if err != nil || b < a || b-a >= most || len(seqs)+int(b-a) >= most {
+			return nil, fmt.Errorf("%.40q is not a range of places", part)
+		}
+		for seq := a; seq <= b; seq++ {
+			seqs = append(seqs, guia.Seq(seq))
+		}
+	}
+	return seqs, nil
+}
