@@ -290,7 +290,7 @@ type contentReader struct {
 
 func (c *container) open(e *entry) *contentReader {
 	r := &contentReader{e: e, packed: io.NewSectionReader(c.source, e.data, e.packed)}
-	r.buffer = bufio.NewReaderSize(r.packed, 64<<10)
+	r.buffer = bufio.NewReaderSize(r.packed, int(min(e.packed, 64<<10)))
 	r.content = r.buffer
 	if e.method == methodDeflate {
 		r.content = flate.NewReader(r.buffer) // reads a bufio.Reader byte by byte, never ahead

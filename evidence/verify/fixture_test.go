@@ -330,3 +330,7 @@ func mustLeaf(t testing.TB, text []byte) canon.Leaf {
 	}
 	return leaf
 }
+
+func newCheckpoint(size int64, root proof.Hash) *proof.Checkpoint {
+	return &proof.Checkpoint{Origin: testOrigin, Size: size, Root: root}
+}

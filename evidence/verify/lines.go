@@ -88,7 +88,8 @@ func (v *verification) split(e *entry, stop *atomic.Bool, give func(*batch)) err
 	number := int64(1)
 	var rest []byte
 	for {
-		text := make([]byte, len(rest), max(batchBytes, 2*len(rest)))
+		room := int(min(batchBytes, e.size+1)) // one more byte, so that a small file ends in the first batch
+		text := make([]byte, len(rest), max(room, 2*len(rest)))
 		copy(text, rest)
 		n, err := io.ReadFull(content, text[len(rest):cap(text)])
 		text = text[:len(rest)+n]

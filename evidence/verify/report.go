@@ -19,6 +19,19 @@ const (
 	Unreadable Verdict = "unreadable"     // the machine could not read the file: nothing can be said
 )
 
+func (v Verdict) key() string {
+	switch v {
+	case Proven:
+		return "verify.verdict.proven"
+	case Unproven:
+		return "verify.verdict.unproven"
+	case Unreadable:
+		return "verify.verdict.unreadable"
+	default:
+		return "verify.verdict.damaged"
+	}
+}
+
 // Sentence is a sentence of package lang: its key and what fills its places. An argument may be a Sentence.
 type Sentence struct {
 	Key  string `json:"key"`
@@ -168,7 +181,7 @@ const mostLines = 50
 // Words returns the report as sentences: the verdict, what differs, what was proven, what was withheld, and what the bundle
 // cannot prove.
 func (r Report) Words() []Paragraph {
-	verdict := Paragraph{Heading: Sentence{"verify.verdict." + string(r.Verdict), nil}}
+	verdict := Paragraph{Heading: Sentence{r.Verdict.key(), nil}}
 	if r.Verdict == Unreadable {
 		return []Paragraph{verdict}
 	}
@@ -255,10 +268,21 @@ func gradeKey(grade string) string {
 }
 
 func channelKey(channel string) string {
-	if channel == "?" {
-		return "verify.channel.unknown"
+	switch guia.Channel(channel) {
+	case guia.ChannelAPI:
+		return "verify.channel.api"
+	case guia.ChannelPush:
+		return "verify.channel.push"
+	case guia.ChannelExport:
+		return "verify.channel.export"
+	case guia.ChannelFile:
+		return "verify.channel.file"
+	case guia.ChannelStatement:
+		return "verify.channel.statement"
+	case guia.ChannelOwn:
+		return "verify.channel.own"
 	}
-	return "verify.channel." + channel
+	return "verify.channel.unknown"
 }
 
 func (r Report) streams() Paragraph {

@@ -275,9 +275,12 @@ func (v *verification) contents() {
 	var workers sync.WaitGroup
 	for range v.limits.Workers {
 		workers.Go(func() {
-			buffer := make([]byte, 128<<10)
+			var buffer []byte
 			for i := next.Add(1) - 1; i < int64(len(left)); i = next.Add(1) - 1 {
 				e, hash := left[i], sha256.New()
+				if need := int(min(e.size+1, 128<<10)); len(buffer) < need {
+					buffer = make([]byte, need)
+				}
 				if _, errs[i] = io.CopyBuffer(hash, v.open(e), buffer); errs[i] == nil {
 					hash.Sum(e.digest[:0])
 					e.read = true

@@ -1,0 +1,92 @@
+package verify
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"guia/lang"
+)
+
+// TestEverySentenceExists compares the keys in the sources with those of package lang, in both directions.
+func TestEverySentenceExists(t *testing.T) {
+	sources, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, file := range sources {
+		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"(verify\.[a-z0-9.]+)"`).FindAllStringSubmatch(string(text), -1) {
+			used[m[1]] = true
+		}
+	}
+	if len(used) < 80 {
+		t.Fatalf("only %d keys found: the search has gone blind", len(used))
+	}
+	for key := range used {
+		if !lang.Has(key) {
+			t.Errorf("no sentence for %s", key)
+		}
+	}
+	text, err := os.ReadFile("../../lang/en/verify.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, _, _ := strings.Cut(line, " = "); strings.HasPrefix(key, "verify.") && !used[key] {
+			t.Errorf("nobody says %s", key)
+		}
+	}
+}
+
+// TestWordsSayWhatWasProvenAndWhatNot reads whole reports in every language.
+func TestWordsSayWhatWasProvenAndWhatNot(t *testing.T) {
+	f := newFixture(t, 30)
+	f.older, f.exhibit = []int64{7}, []int64{4}
+	f.withhold(0, "sender.name", Redacted)
+	good := f.pack()
+	f.files[nameView] = []byte("another view")
+	names, files := unpack(t, good)
+	files[nameView] = []byte("another view")
+	damaged := zipOf(names, files)
+	for _, l := range []lang.Language{lang.English, lang.Portuguese, lang.TraditionalChinese, lang.SimplifiedChinese} {
+		for _, c := range []struct {
+			bundle []byte
+			trust  Trust
+			want   []string
+		}{
+			{good, f.trust(), []string{"verify.verdict.proven", "verify.cannot.truth", "verify.cannot.time", "verify.provenance"}},
+			{good, Trust{}, []string{"verify.verdict.unproven", "verify.proven.key.none"}},
+			{damaged, f.trust(), []string{"verify.verdict.damaged"}},
+		} {
+			var all []string
+			for _, p := range check(c.bundle, c.trust).Words() {
+				for _, s := range append([]Sentence{p.Heading}, p.Lines...) {
+					all = append(all, s.In(func(key string, args ...any) string { return lang.Text(l, key, args...) }))
+				}
+			}
+			for _, line := range all {
+				if strings.Contains(line, "verify.") || regexp.MustCompile(`\{\d\}|%!`).MatchString(line) {
+					t.Errorf("%s: unfinished sentence %q", l, line)
+				}
+			}
+			for _, key := range c.want {
+				if !slices.Contains(all, lang.Text(l, key)) {
+					t.Errorf("%s: %s is not said", l, key)
+				}
+			}
+			if joined := strings.Join(all, "\n"); &c.bundle[0] == &damaged[0] && (!strings.Contains(joined, nameView) || slices.Contains(all, lang.Text(l, "verify.proven"))) {
+				t.Errorf("%s: a damaged bundle: %s", l, joined)
+			}
+		}
+	}
+}
