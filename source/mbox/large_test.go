@@ -82,8 +82,8 @@ func drain(t testing.TB, path string, measure bool) (records int, peak uint64) {
 }
 
 func TestMemoryDoesNotGrowWithTheMailbox(t *testing.T) {
-	small, low := drain(t, large(t, 8<<20), true)
-	big, high := drain(t, large(t, 80<<20), true)
+	small, low := drain(t, large(t, 4<<20), true)
+	big, high := drain(t, large(t, 40<<20), true)
 	t.Logf("%d messages: %d KiB live; %d messages: %d KiB live", small, low>>10, big, high>>10)
 	if big < 9*small {
 		t.Fatalf("%d and %d messages", small, big)

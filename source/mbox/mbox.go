@@ -78,7 +78,7 @@ func Open(path string, opt Options) (*Mailbox, error) {
 	}
 	m.instance, err = files.digest()
 	if err != nil {
-		files.Close()
+		_ = files.Close()
 		return nil, guia.RefuseCause(guia.Invalid, err, "mbox.unreadable", path)
 	}
 	for _, e := range files.entries {
@@ -92,7 +92,7 @@ func Open(path string, opt Options) (*Mailbox, error) {
 			return m, nil
 		}
 	}
-	files.Close()
+	_ = files.Close()
 	return nil, guia.Refuse(guia.Invalid, "mbox.not_mail", path)
 }
 
@@ -256,7 +256,7 @@ func (m *Mailbox) next(at place) (piece, bool) {
 // shut closes what is open.
 func (m *Mailbox) shut() {
 	if m.reader != nil {
-		m.reader.close() // nothing was written
+		_ = m.reader.close() // nothing was written
 	}
 	m.reader = nil
 }

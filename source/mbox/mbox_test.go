@@ -148,17 +148,25 @@ func TestMailIsReadAsItWasWritten(t *testing.T) {
 		raw, key, subject, sender, address, time, original, zone, basis, text, replyTo, thread string
 		recipients                                                                             []string
 	}{
-		{raw: plain, key: "one@example.mo", subject: "會議紀錄 / ata", sender: "Ana Conceição", address: "Ana@Example.MO",
+		{
+			raw: plain, key: "one@example.mo", subject: "會議紀錄 / ata", sender: "Ana Conceição", address: "Ana@Example.MO",
 			time: "2024-03-01T08:15:30Z", original: "Fri, 01 Mar 2024 16:15:30 +0800 (CST)", zone: "+08:00", basis: "source",
 			text:       "Olá,\nsegue a acta.\n>From here on it is mine.\nFrom the start, no.",
-			recipients: []string{"陳大文 <chan@example.mo>", "\"Walsh, Kim\" <kim@example.mo>", "undisclosed-recipients:;"}},
-		{raw: big5, key: "two@example.mo", subject: "Re: 会议纪录", sender: "陳大文", address: "chan@example.mo",
+			recipients: []string{"陳大文 <chan@example.mo>", "\"Walsh, Kim\" <kim@example.mo>", "undisclosed-recipients:;"},
+		},
+		{
+			raw: big5, key: "two@example.mo", subject: "Re: 会议纪录", sender: "陳大文", address: "chan@example.mo",
 			time: "2024-03-01T09:00Z", original: "1 Mar 2024 09:00 GMT", zone: "UTC", basis: "source", text: "中文",
-			replyTo: "one@example.mo", thread: "zero@example.mo", recipients: []string{"ana@example.mo (Ana)"}},
-		{raw: rich, key: "three@example.mo", subject: "Informação", sender: "Kim Walsh", address: "kim@example.mo",
-			time: "2024-03-04T15:00:00Z", original: "Mon, 4 Mar 24 10:00:00 EST", zone: "-05:00", basis: "assumed", text: "Informação"},
-		{raw: htmlOnly, key: "four@example.mo", subject: "n", sender: "", address: "news@example.mo",
-			time: "2024-03-05T10:00:00Z", original: "Tue, 5 Mar 2024 10:00:00 -0000", zone: "UTC", basis: "source", text: "中文\nfim"},
+			replyTo: "one@example.mo", thread: "zero@example.mo", recipients: []string{"ana@example.mo (Ana)"},
+		},
+		{
+			raw: rich, key: "three@example.mo", subject: "Informação", sender: "Kim Walsh", address: "kim@example.mo",
+			time: "2024-03-04T15:00:00Z", original: "Mon, 4 Mar 24 10:00:00 EST", zone: "-05:00", basis: "assumed", text: "Informação",
+		},
+		{
+			raw: htmlOnly, key: "four@example.mo", subject: "n", sender: "", address: "news@example.mo",
+			time: "2024-03-05T10:00:00Z", original: "Tue, 5 Mar 2024 10:00:00 -0000", zone: "UTC", basis: "source", text: "中文\nfim",
+		},
 	} {
 		r := eml(t, want.raw)
 		got := want
@@ -179,8 +187,10 @@ func TestMailIsReadAsItWasWritten(t *testing.T) {
 
 func TestAttachmentsAreFiles(t *testing.T) {
 	r := eml(t, rich)
-	want := []string{"合同.pdf application/pdf %PDF-", "中文.txt application/octet-stream conte\xfado", "winmail.dat application/ms-tnef x\x9f>\"",
-		"part-4.eml message/rfc822 From: x@example.mo\nSubject: inner\n\nhidden words"}
+	want := []string{
+		"合同.pdf application/pdf %PDF-", "中文.txt application/octet-stream conte\xfado", "winmail.dat application/ms-tnef x\x9f>\"",
+		"part-4.eml message/rfc822 From: x@example.mo\nSubject: inner\n\nhidden words",
+	}
 	var got []string
 	for _, f := range r.Files {
 		got = append(got, f.Name+" "+f.MediaType+" "+f.Missing)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -74,7 +75,7 @@ func (s *splitter) kind() kind {
 // beginsLikeMail reports whether the first lines are header fields, at least one of which every mail program knows.
 func beginsLikeMail(head []byte) bool {
 	known := false
-	for n := 0; n < 200; n++ {
+	for n := range 200 {
 		line, rest, found := bytes.Cut(head, []byte("\n"))
 		line = bytes.TrimSuffix(line, []byte("\r"))
 		if len(line) == 0 || !found && n > 0 {
@@ -128,6 +129,7 @@ func (s *splitter) next() (piece, bool) {
 		p := piece{}
 		err := s.collect(&p, func() bool { return false })
 		return s.finish(p, err), true
+	case notMail:
 	}
 	s.over = true
 	head, err := s.r.Peek(lookAhead)
@@ -194,7 +196,7 @@ func (s *splitter) message() (piece, bool) {
 		line, err := s.r.ReadSlice('\n')
 		s.offset += int64(len(line))
 		s.buf = append(s.buf, line[:min(len(line), 1000)]...)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			break
 		}
 	}
@@ -247,7 +249,7 @@ func (s *splitter) collect(p *piece, stop func() bool) error {
 			s.over = true
 			return nil
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			s.over = true
 			return err
 		}

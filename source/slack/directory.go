@@ -79,7 +79,7 @@ func readDirectory(ctx context.Context, f *files, parts []part) (*directory, err
 			}
 		}
 		if closer != nil {
-			closer()
+			_ = closer() // nothing was written
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err

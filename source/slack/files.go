@@ -44,7 +44,7 @@ func openFiles(name string) (*files, error) {
 		err = f.openZip(name)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		if guia.KindOf(err) != 0 {
 			return nil, err
 		}

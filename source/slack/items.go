@@ -2,6 +2,7 @@ package slack
 
 import (
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -79,8 +80,7 @@ func (s *items) element(c byte) (item, bool) {
 	)
 	for {
 		window := s.buf[s.start+at : s.end]
-		for i := 0; i < len(window); i++ {
-			b := window[i]
+		for i, b := range window {
 			if quoted {
 				switch {
 				case escaped:
@@ -197,7 +197,7 @@ func (s *items) ended() string {
 	switch {
 	case s.err == nil:
 		return "the file is larger than the limit"
-	case s.err == io.EOF:
+	case errors.Is(s.err, io.EOF):
 		return "the file ends in the middle"
 	}
 	return "the file is damaged: " + s.err.Error()
@@ -210,7 +210,7 @@ func (s *items) finish() (item, bool) {
 	if _, ok := s.peek(); ok {
 		return item{s.rest(), "something follows the end of the JSON array"}, true
 	}
-	if s.err != io.EOF {
+	if !errors.Is(s.err, io.EOF) {
 		return item{nil, s.ended()}, true
 	}
 	return item{}, false

@@ -32,8 +32,8 @@ func large(t testing.TB, days, n int) (path string, size int64) {
 		write(count)
 		size += count.n
 	}
-	add("users.json", func(w io.Writer) { io.WriteString(w, workspace["users.json"]) })
-	add("channels.json", func(w io.Writer) { io.WriteString(w, workspace["channels.json"]) })
+	add("users.json", func(w io.Writer) { fmt.Fprint(w, workspace["users.json"]) })
+	add("channels.json", func(w io.Writer) { fmt.Fprint(w, workspace["channels.json"]) })
 	for day := range days {
 		add(fmt.Sprintf("general/2024-%02d-%02d.json", 1+day/28, 1+day%28), func(w io.Writer) {
 			for i := range n {
@@ -55,7 +55,7 @@ func large(t testing.TB, days, n int) (path string, size int64) {
         "blocks": [{"type": "rich_text", "block_id": "abc", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "今天下午三點開會，請帶同合約 %d. A reunião é às 15h; please bring the signed copy "}, {"type": "user", "user_id": "U02"}, {"type": "text", "text": " and see "}, {"type": "link", "url": "https://example.mo/doc/%d", "text": "the file"}]}]}]
     }`, sep, i, i, i, 1704067200+day*86400+i/10, i, i, i)
 			}
-			io.WriteString(w, "]")
+			fmt.Fprint(w, "]")
 		})
 	}
 	if err := z.Close(); err != nil {

@@ -95,12 +95,12 @@ func Open(path string) (*Export, error) {
 		e.before[i+1] = e.before[i] + p.size
 	}
 	if !known {
-		files.Close()
+		_ = files.Close()
 		return nil, guia.Refuse(guia.Invalid, "slack.not_an_export", path)
 	}
 	e.instance, err = files.digest()
 	if err != nil {
-		files.Close()
+		_ = files.Close()
 		return nil, guia.RefuseCause(guia.Invalid, err, "slack.unreadable", path)
 	}
 	return e, nil
@@ -217,7 +217,7 @@ func (e *Export) seek(ctx context.Context, at place) error {
 		return nil
 	}
 	e.shut()
-	for done := 0; done < at.item; done++ {
+	for done := range at.item {
 		if done%1000 == 0 && ctx.Err() != nil {
 			e.shut()
 			return ctx.Err()
@@ -250,7 +250,7 @@ func (e *Export) next(at place) (item, bool) {
 // shut closes what is open.
 func (e *Export) shut() {
 	if e.reader != nil && e.reader.close != nil {
-		e.reader.close() // nothing was written
+		_ = e.reader.close() // nothing was written
 	}
 	e.reader = nil
 }
@@ -273,6 +273,7 @@ func (e *Export) read(at place, it item) []source.Record {
 		records = readConversation(it.raw, kinds[p.role])
 	case roleDay:
 		records = e.readMessage(p.folder, it.raw)
+	case roleIgnored: // was a gap already
 	}
 	if records == nil {
 		return []source.Record{gap(origin, "not the JSON that Slack describes", it.raw)}

@@ -151,36 +151,64 @@ func TestMessagesAreReadAsSlackDescribesThem(t *testing.T) {
 		key, typ, time, original, sender, name, text, subject string
 		replyTo, editOf, stream, streamName, kind             string
 	}{
-		{key: "C01/1700000000.123456", typ: "message.sent", time: "2023-11-14T22:13:20.123456Z", original: "1700000000.123456", sender: "U01", name: "陳大文",
+		{
+			key: "C01/1700000000.123456", typ: "message.sent", time: "2023-11-14T22:13:20.123456Z", original: "1700000000.123456", sender: "U01", name: "陳大文",
 			text:   "大家早晨 <3 @Conceição Araújo @old #general #legal @here agenda (https://example.mo/a?x=1&y=2) chan@example.mo",
-			stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000010.000200/edited/1700000099.000000", typ: "message.edited", time: "2023-11-14T22:14:59.000000Z", original: "1700000099.000000",
-			sender: "U02", name: "Conceição Araújo", text: "Reunião às 15h", editOf: "C01/1700000010.000200", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000020.000300", typ: "message.sent", time: "2023-11-14T22:13:40.000300Z", original: "1700000020.000300", sender: "U03", name: "Kim Walsh",
-			text: "OK", replyTo: "C01/1700000010.000200", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000021.000100", typ: "record.kept", time: "2023-11-14T22:13:41.000100Z", original: "1700000021.000100", sender: "U03", name: "Kim Walsh",
-			text: "@Kim Walsh has joined the channel", subject: "channel_join", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000022.000100", typ: "record.kept", time: "2023-11-14T22:13:42.000100Z", original: "1700000022.000100", sender: "U01", name: "陳大文",
-			text: "@陳大文 set the channel topic: 公告", subject: "channel_topic", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000023.000100", typ: "message.sent", time: "2023-11-14T22:13:43.000100Z", original: "1700000023.000100", sender: "B01", name: "Reports",
-			text: "Daily\nSales (https://example.mo/s)\n*Total* & more\nMOP: 1,200\nn: 7\nbot", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000024.000100", typ: "message.sent", time: "2023-11-14T22:13:44.000100Z", original: "1700000024.000100", sender: "U02", name: "Conceição Araújo",
-			text: "Olá @陳大文, ver sítio (https://example.mo/):wave:\n1. um\n2. dois\n> cit.\na & @Conceição Araújo\n<raw>", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700000026.000100", typ: "message.sent", time: "2023-11-14T22:13:46.000100Z", original: "1700000026.000100", sender: "U02", name: "Conceição Araújo",
-			text: "look https://news.example/1", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700090000.000100", typ: "message.sent", time: "2023-11-15T23:13:20.000100Z", original: "1700090000.000100", sender: "U01", name: "陳大文",
-			text: "first", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700090000.000100/edited/1700090001.000000", typ: "message.edited", time: "2023-11-15T23:13:21.000000Z", original: "1700090001.000000",
-			sender: "U01", name: "陳大文", text: "second", editOf: "C01/1700090000.000100", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700090009.000100", typ: "message.sent", time: "2023-11-15T23:13:29.000100Z", original: "1700090009.000100", sender: "U02", name: "Conceição Araújo",
-			text: "apagado", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "C01/1700090009.000100/deleted", typ: "message.deleted", time: "2023-11-15T23:13:30.000300Z", original: "1700090010.000300", sender: "U02", name: "Conceição Araújo",
-			editOf: "C01/1700090009.000100", stream: "C01", streamName: "general", kind: "channel"},
+			stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000010.000200/edited/1700000099.000000", typ: "message.edited", time: "2023-11-14T22:14:59.000000Z", original: "1700000099.000000",
+			sender: "U02", name: "Conceição Araújo", text: "Reunião às 15h", editOf: "C01/1700000010.000200", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000020.000300", typ: "message.sent", time: "2023-11-14T22:13:40.000300Z", original: "1700000020.000300", sender: "U03", name: "Kim Walsh",
+			text: "OK", replyTo: "C01/1700000010.000200", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000021.000100", typ: "record.kept", time: "2023-11-14T22:13:41.000100Z", original: "1700000021.000100", sender: "U03", name: "Kim Walsh",
+			text: "@Kim Walsh has joined the channel", subject: "channel_join", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000022.000100", typ: "record.kept", time: "2023-11-14T22:13:42.000100Z", original: "1700000022.000100", sender: "U01", name: "陳大文",
+			text: "@陳大文 set the channel topic: 公告", subject: "channel_topic", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000023.000100", typ: "message.sent", time: "2023-11-14T22:13:43.000100Z", original: "1700000023.000100", sender: "B01", name: "Reports",
+			text: "Daily\nSales (https://example.mo/s)\n*Total* & more\nMOP: 1,200\nn: 7\nbot", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000024.000100", typ: "message.sent", time: "2023-11-14T22:13:44.000100Z", original: "1700000024.000100", sender: "U02", name: "Conceição Araújo",
+			text: "Olá @陳大文, ver sítio (https://example.mo/):wave:\n1. um\n2. dois\n> cit.\na & @Conceição Araújo\n<raw>", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700000026.000100", typ: "message.sent", time: "2023-11-14T22:13:46.000100Z", original: "1700000026.000100", sender: "U02", name: "Conceição Araújo",
+			text: "look https://news.example/1", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700090000.000100", typ: "message.sent", time: "2023-11-15T23:13:20.000100Z", original: "1700090000.000100", sender: "U01", name: "陳大文",
+			text: "first", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700090000.000100/edited/1700090001.000000", typ: "message.edited", time: "2023-11-15T23:13:21.000000Z", original: "1700090001.000000",
+			sender: "U01", name: "陳大文", text: "second", editOf: "C01/1700090000.000100", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700090009.000100", typ: "message.sent", time: "2023-11-15T23:13:29.000100Z", original: "1700090009.000100", sender: "U02", name: "Conceição Araújo",
+			text: "apagado", stream: "C01", streamName: "general", kind: "channel",
+		},
+		{
+			key: "C01/1700090009.000100/deleted", typ: "message.deleted", time: "2023-11-15T23:13:30.000300Z", original: "1700090010.000300", sender: "U02", name: "Conceição Araújo",
+			editOf: "C01/1700090009.000100", stream: "C01", streamName: "general", kind: "channel",
+		},
 		{key: "C01/1700090020.000100/deleted", typ: "message.deleted", editOf: "C01/1700090020.000100", stream: "C01", streamName: "general", kind: "channel"},
-		{key: "G01/1700090040.000100", typ: "message.sent", time: "2023-11-15T23:14:00.000100Z", original: "1700090040.000100", sender: "U01", name: "陳大文",
-			text: "confidencial", stream: "G01", streamName: "direcção", kind: "group"},
-		{key: "D01/1700090050.000100", typ: "message.sent", time: "2023-11-15T23:14:10.000100Z", original: "1700090050.000100", sender: "U02", name: "Conceição Araújo",
-			text: "só entre nós", stream: "D01", kind: "direct"},
+		{
+			key: "G01/1700090040.000100", typ: "message.sent", time: "2023-11-15T23:14:00.000100Z", original: "1700090040.000100", sender: "U01", name: "陳大文",
+			text: "confidencial", stream: "G01", streamName: "direcção", kind: "group",
+		},
+		{
+			key: "D01/1700090050.000100", typ: "message.sent", time: "2023-11-15T23:14:10.000100Z", original: "1700090050.000100", sender: "U02", name: "Conceição Araújo",
+			text: "só entre nós", stream: "D01", kind: "direct",
+		},
 	} {
 		r := byKey(t, records, want.key)
 		got := want
