@@ -20,7 +20,7 @@ const (
 	markFile   = "damaged-file"     // the file ended in an error within this message
 )
 
-const maxRecipients = 2000 // become fields; raw has all
+const maxRecipients = 1000 // become fields; raw has all
 
 // record turns a piece of a file into a record.
 func (m *Mailbox) record(at place, p piece) source.Record {

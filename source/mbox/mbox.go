@@ -45,8 +45,8 @@ const (
 
 // Options says what the input cannot say itself.
 type Options struct {
-	// Mailbox is whose mailbox it is, or what it is called; it becomes the stream. Empty: the base name of the path, without
-	// ".mbox", ".eml" or ".zip".
+	// Mailbox is whose mailbox it is, or what it is called; it becomes the stream. Give the same name each time the mailbox is handed
+	// in: intake recognises a message within its stream. Empty: the base name of the path, without ".mbox", ".eml" or ".zip".
 	Mailbox string
 }
 

@@ -203,7 +203,7 @@ func shortDigest(raw []byte) string {
 }
 
 // maxMembers is how many members of a conversation become fields of its record, which has [guia.MaxFields] at most; raw has all.
-const maxMembers = 2000
+const maxMembers = 1000
 
 // maxID is the longest identifier that is taken over; Slack's have about eleven characters.
 const maxID = 200
