@@ -1,0 +1,160 @@
+package people
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"guia"
+)
+
+// history is all that is known of one person. Everything in this file is a function of it alone.
+type history struct {
+	person    guia.PersonID
+	source    guia.SourceName
+	key       string
+	listings  []listing
+	sightings []sighting
+}
+
+// listing is one directory entry, or the end of all.
+type listing struct {
+	seq            guia.Seq
+	since, until   Day
+	told, captured int64
+	left           bool
+	value
+}
+
+// sighting is how messages of one day showed their sender.
+type sighting struct {
+	source      guia.SourceName
+	seq         guia.Seq // the first of them
+	day         Day
+	first, last uint64 // milliseconds of the day
+	value
+}
+
+// later orders listings: a later day takes over; on one day what was told later, then what reached us later, then the place.
+func later(a, b listing) int {
+	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.told, b.told), cmp.Compare(a.captured, b.captured), cmp.Compare(a.seq, b.seq))
+}
+
+// state is what holds on one day.
+type state struct {
+	value
+	listed bool
+	seqs   []guia.Seq
+}
+
+// entries are the person's intervals, by day. Neighbours that say the same are one, with the events of the first.
+func (h history) entries() []Entry {
+	slices.SortFunc(h.listings, later)
+	slices.SortFunc(h.sightings, func(a, b sighting) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.last, b.last), cmp.Compare(a.seq, b.seq))
+	})
+	var found []Entry
+	open := false // the last of found still holds
+	for _, day := range h.changes() {
+		now, here := h.at(day)
+		if open {
+			last := &found[len(found)-1]
+			if here && now.listed == last.Listed && now.value == (value{last.Name, last.Department, last.Address, last.Phone, last.Title}) {
+				continue
+			}
+			last.Until = day
+		}
+		if open = here; here {
+			found = append(found, Entry{
+				Person: h.person, Source: h.source, Key: h.key,
+				Name: now.name, Department: now.department, Address: now.address, Phone: now.phone, Title: now.title,
+				From: day, Listed: now.listed, Seqs: now.seqs,
+			})
+		}
+	}
+	return found
+}
+
+// changes are the days on which something may begin or end, ascending.
+func (h history) changes() []Day {
+	var days []Day
+	for _, f := range h.listings {
+		days = append(days, f.since)
+		if f.until != 0 {
+			days = append(days, f.until)
+		}
+	}
+	for _, f := range h.sightings {
+		days = append(days, f.day)
+	}
+	slices.Sort(days)
+	return slices.Compact(days)
+}
+
+// at is what holds at the end of a day, and whether the person was there at all. h is sorted.
+func (h history) at(day Day) (now state, here bool) {
+	for i := len(h.listings) - 1; i >= 0; i-- {
+		f := &h.listings[i]
+		if f.since > day || f.until != 0 && f.until <= day {
+			continue
+		}
+		if f.left {
+			return state{}, false // a message after somebody left does not bring them back
+		}
+		now = state{value: f.value, listed: true, seqs: []guia.Seq{f.seq}}
+		break
+	}
+	// What the directory does not tell, the latest message that shows it does.
+	ended := h.lastEnd(day)
+	newest, _ := slices.BinarySearchFunc(h.sightings, day+1, func(f sighting, d Day) int { return cmp.Compare(f.day, d) })
+	for i := newest - 1; i >= 0 && (now.name == "" || now.address == ""); i-- {
+		f := &h.sightings[i]
+		if f.day < ended {
+			break
+		}
+		used := false
+		if now.name == "" && f.name != "" {
+			now.name, used = f.name, true
+		}
+		if now.address == "" && f.address != "" {
+			now.address, used = f.address, true
+		}
+		if used {
+			now.seqs = append(now.seqs, f.seq)
+		}
+	}
+	slices.Sort(now.seqs)
+	now.seqs = slices.Compact(now.seqs)
+	return now, now.listed || now.name != "" || now.address != ""
+}
+
+// lastEnd is the latest day up to this one on which the person left: what messages showed before it no longer holds after it.
+func (h history) lastEnd(day Day) (end Day) {
+	for _, f := range h.listings {
+		if f.left && f.since <= day {
+			end = max(end, f.since)
+		}
+	}
+	return end
+}
+
+// addresses are the e-mail addresses the person ever had, each with the earliest day's event.
+func (h history) addresses() map[string]sighting {
+	found := map[string]sighting{}
+	note := func(address string, day Day, seq guia.Seq) {
+		folded := foldAddress(address)
+		if !strings.Contains(folded, "@") {
+			return
+		}
+		if have, ok := found[folded]; !ok || day < have.day || day == have.day && seq < have.seq {
+			found[folded] = sighting{source: h.source, seq: seq, day: day}
+		}
+	}
+	for _, f := range h.listings {
+		note(f.address, f.since, f.seq)
+	}
+	for _, f := range h.sightings {
+		note(f.address, f.day, f.seq)
+	}
+	return found
+}
