@@ -64,22 +64,8 @@ func (d *Directory) Followers() string { return filepath.Join(d.Path, "followers
 // Create makes a new data directory at path, which must not exist or be empty, with one first user who has the given roles
 // everywhere. What happened in it from then on is in its ledger. It is durable on return, and open.
 func Create(ctx context.Context, path string, first permit.User) (*Directory, error) {
-	entries, err := os.ReadDir(path)
-	if err == nil && len(entries) > 0 {
-		if _, err := os.Stat(filepath.Join(path, "VERSION")); err == nil {
-			return nil, guia.Refuse(guia.Conflict, "directory.exists", path)
-		}
-		if _, err := os.Stat(filepath.Join(path, unfinished)); err != nil {
-			return nil, guia.Refuse(guia.Conflict, "directory.not_empty", path)
-		}
-		// An earlier attempt was interrupted before anything could be recorded: start over.
-		for _, e := range entries {
-			if err := os.RemoveAll(filepath.Join(path, e.Name())); err != nil {
-				return nil, fmt.Errorf("create directory: %w", err)
-			}
-		}
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
+	if err := clearUnfinished(path); err != nil {
+		return nil, err
 	}
 	if err := durable.MkdirAll(path, 0o700); err != nil {
 		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
@@ -96,6 +82,36 @@ func Create(ctx context.Context, path string, first permit.User) (*Directory, er
 
 // unfinished stands in a directory whose creation did not end.
 const unfinished = "UNFINISHED"
+
+// clearUnfinished demands that path is free: it is not there, or empty, or holds what an earlier attempt left that was interrupted
+// before anybody was told that there is a directory. That is removed.
+func clearUnfinished(path string) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
+	}
+	if _, err := os.Stat(filepath.Join(path, "VERSION")); err == nil {
+		return guia.Refuse(guia.Conflict, "directory.exists", path)
+	}
+	_, err = os.Stat(filepath.Join(path, unfinished))
+	for _, e := range entries {
+		if err != nil && !durable.IsTemp(e.Name()) { // a temporary file is of an attempt that did not get to its mark
+			return guia.Refuse(guia.Conflict, "directory.not_empty", path)
+		}
+	}
+	for _, e := range entries {
+		if e.Name() == unfinished {
+			continue // the mark stays while we work
+		}
+		if err := os.RemoveAll(filepath.Join(path, e.Name())); err != nil {
+			return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
+		}
+	}
+	return nil
+}
 
 func (d *Directory) create(ctx context.Context, first permit.User) (err error) {
 	if err := d.lock(); err != nil {
@@ -117,7 +133,7 @@ func (d *Directory) create(ctx context.Context, first permit.User) (err error) {
 	if _, err := d.Ledger.Checkpoint(ctx); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(d.Path, "VERSION"), []byte(versionPrefix+strconv.Itoa(Format)+"\n"), 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(d.Path, "VERSION"), []byte(versionText(Format)), 0o600); err != nil {
 		return err
 	}
 	return durable.Remove(filepath.Join(d.Path, unfinished))
@@ -186,6 +202,8 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	return nil
 }
 
+func versionText(number int) string { return versionPrefix + strconv.Itoa(number) + "\n" }
+
 func checkVersion(path string) error {
 	text, err := os.ReadFile(filepath.Join(path, "VERSION"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -194,8 +212,8 @@ func checkVersion(path string) error {
 	if err != nil {
 		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
 	}
-	number, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(text), versionPrefix)))
-	if err != nil {
+	number, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(string(text), versionPrefix), "\n"))
+	if err != nil || number < 1 || string(text) != versionText(number) {
 		return guia.RefuseCause(guia.Damaged, err, "directory.version_damaged", path)
 	}
 	if number > Format {

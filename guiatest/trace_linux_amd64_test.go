@@ -165,8 +165,8 @@ func (w *watcher) strike(tid int, p *pendingCall) error {
 	if !w.counting || p.Op == opSay {
 		return nil
 	}
-	w.trace.Count++
-	if w.trace.Count != w.at {
+	w.trace.Targets = append(w.trace.Targets, p.Op)
+	if len(w.trace.Targets) != w.at {
 		return nil
 	}
 	w.trace.Hit = fmt.Sprintf("%s of %s", opNames[p.Op], strings.TrimPrefix(p.Path, w.dir))
@@ -190,7 +190,7 @@ func (w *watcher) strike(tid int, p *pendingCall) error {
 }
 
 var opNames = map[op]string{
-	0: "read", opWrite: "write", opSize: "truncate", opSync: "sync", opCreate: "open", opMkdir: "mkdir", opRename: "rename", opLink: "link", opUnlink: "unlink",
+	opRead: "read", opWrite: "write", opSize: "truncate", opSync: "sync", opCreate: "open", opMkdir: "mkdir", opRename: "rename", opLink: "link", opUnlink: "unlink",
 }
 
 func (w *watcher) exit(tid int, p *pendingCall, result int64) error {
@@ -212,6 +212,9 @@ func (w *watcher) exit(tid int, p *pendingCall, result int64) error {
 	}
 	if p.Op == opSay && bytes.HasPrefix(p.Data, []byte("opened")) {
 		w.counting = true
+	}
+	if p.Op == opSay && bytes.HasPrefix(p.Data, []byte("imported")) {
+		w.trace.Imported = len(w.trace.Targets)
 	}
 	if p.result {
 		p.Ino, _ = inode(fmt.Sprintf("/proc/%d/fd/%d", w.pid, result))
@@ -245,7 +248,7 @@ func (w *watcher) enter(tid, number int, arg func(int) uint64) *pendingCall {
 	case syscall.SYS_FTRUNCATE:
 		return w.onFile(opSize, fd(0), func(p *pendingCall) { p.Off = int64(arg(1)) })
 	case syscall.SYS_PREAD64, syscall.SYS_READ:
-		return w.onFile(0, fd(0), func(p *pendingCall) { p.keep = false })
+		return w.onFile(opRead, fd(0), func(p *pendingCall) { p.keep = false })
 	case syscall.SYS_WRITEV, syscall.SYS_PWRITEV, syscall.SYS_FALLOCATE, syscall.SYS_SENDFILE, syscall.SYS_SPLICE, 326 /* copy_file_range */ :
 		if w.onFile(opWrite, fd(0), nil) != nil {
 			panic(fmt.Sprintf("the tracer does not know system call %d", number)) // a wrong model would prove nothing

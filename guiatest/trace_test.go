@@ -14,9 +14,11 @@ import (
 // trace is what a watched worker did to its directory, in the order in which the system saw it.
 type trace struct {
 	Calls []call
-	// Count is how many system calls a fault could have hit, Hit what the fault did hit.
-	Count int
-	Hit   string
+	// Targets are the system calls that a fault could have hit, Hit what the fault did hit.
+	// Imported is how many of them were made when the import was through; the rest is closing.
+	Targets  []op
+	Hit      string
+	Imported int
 }
 
 // call is one system call that ended without an error. Enter and Exit number the stops of the process: what came back before
@@ -42,6 +44,7 @@ const (
 	opRename
 	opLink
 	opUnlink // of a file or an empty directory
+	opRead   // changes nothing, can fail
 )
 
 // fault is what happens at one system call.

@@ -89,7 +89,14 @@ func (j job) do() (err error) {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	}
-	if err := j.importCompany(ctx, d); err != nil {
+	acknowledge := func(p source.Page, _ intake.Counts) {
+		line := "ack"
+		for _, r := range p.Records {
+			line += " " + r.Key
+		}
+		say(line)
+	}
+	if err := j.importCompany(ctx, d, acknowledge); err != nil {
 		return errors.Join(err, d.Close(ctx))
 	}
 	say("imported")
@@ -100,18 +107,12 @@ func (j job) do() (err error) {
 	return nil
 }
 
-func (j job) importCompany(ctx context.Context, d *directory.Directory) error {
+func (j job) importCompany(ctx context.Context, d *directory.Directory, tell func(source.Page, intake.Counts)) error {
 	users, err := permit.Users(ctx, d.Main)
 	if err != nil || len(users) == 0 {
 		return fmt.Errorf("%d users: %w", len(users), err)
 	}
-	_, err = d.Intake.Import(ctx, guiatest.ActorOf(users[0]), guiatest.Feed(), &j.company, "", false, func(p source.Page, _ intake.Counts) {
-		line := "ack"
-		for _, r := range p.Records {
-			line += " " + r.Key
-		}
-		say(line)
-	})
+	_, err = d.Intake.Import(ctx, guiatest.ActorOf(users[0]), guiatest.Feed(), &j.company, "", false, tell)
 	return err
 }
 
