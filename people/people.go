@@ -42,7 +42,7 @@ type People struct {
 	person func(source guia.SourceName, key string) guia.PersonID
 	mu     sync.Mutex // Apply and Settle; guards the memory of ids
 	ids    ids
-	onStep func()     // before the file is cleaned: the crash test listens here
+	onStep func() // before the file is cleaned: the crash test listens here
 }
 
 // schemaVersion says how the file is laid out and how its texts are folded; a file with another number is rebuilt.
