@@ -423,26 +423,3 @@ func explain(err error) error {
 	}
 	return err
 }
-
-// InsertRows inserts (key, value) rows with ascending integer keys from first on, several rows a statement: twice as fast as one
-// by one. columns names the two columns.
-func (tx *Tx) InsertRows(table, columns string, first uint64, values [][]byte) error {
-	const most = 64
-	args := make([]any, 0, 2*most)
-	for len(values) > 0 {
-		n := 1
-		for n*2 <= min(len(values), most) { // powers of two, so that few statements are prepared
-			n *= 2
-		}
-		args = args[:0]
-		for i, value := range values[:n] {
-			args = append(args, first+uint64(i), value)
-		}
-		if _, err := tx.Exec("INSERT INTO "+table+" ("+columns+") VALUES (?, ?)"+strings.Repeat(", (?, ?)", n-1), args...); err != nil {
-			return err
-		}
-		first += uint64(n)
-		values = values[n:]
-	}
-	return nil
-}

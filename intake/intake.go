@@ -143,7 +143,7 @@ const likeLength = 24
 func (d *Desk) identify(feed Feed, it *item) {
 	c := it.content
 	key := c.Fields.Get("source_key")
-	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), memberList(c.Fields))
+	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), about(c))
 	copy(it.digest[:], whole[:])
 	stream := d.vault.StreamOwner(feed.Source, c.Stream)
 	it.key = prefixed(binary.BigEndian.Uint32(stream[:4]), d.vault.MAC("seen:key", string(feed.Source), c.Stream, key))
@@ -177,10 +177,15 @@ func collapse(s string) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-func memberList(f guia.Fields) string {
+// about is what else makes a record another one: for a directory entry everything about the person or the conversation, for a message
+// who said it. A name that changed since does not make an old message an edited one.
+func about(c *vault.Content) string {
+	if isMessage(c.Header.Type) {
+		return c.Fields.Get("sender.key")
+	}
 	var b strings.Builder
-	for _, field := range f {
-		if strings.HasPrefix(field.Name, "member.") || strings.HasPrefix(field.Name, "sender.") {
+	for _, field := range c.Fields {
+		if strings.HasPrefix(field.Name, "member.") || strings.HasPrefix(field.Name, "sender.") || field.Name == "department" || field.Name == "conversation.name" {
 			b.Write(field.Value)
 			b.WriteByte(0)
 		}

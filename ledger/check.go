@@ -85,42 +85,33 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, r *CheckReport, p
 		}
 	}
 	compare()
-	rows, err := l.db.Query(ctx, "SELECT seq, leaf FROM ledger_entry ORDER BY seq")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	tiles := newTileWalk(ctx, l, r)
-	for want := guia.Seq(0); rows.Next(); want++ {
-		var seq uint64
-		var text sql.RawBytes
-		if err := rows.Scan(&seq, &text); err != nil {
-			return err
-		}
-		if guia.Seq(seq) >= size {
-			break // newer than the check
-		}
-		for ; want < guia.Seq(seq); want++ {
+	err = l.leaves(ctx, 0, size, func(seq guia.Seq, text []byte) error {
+		for want := guia.Seq(builder.Size()); want < seq; want++ {
 			r.find(Finding{Seq: want, HasSeq: true, Key: "check.entry_missing"})
 			builder.Append(proof.Hash{})
 		}
+		if seq < guia.Seq(builder.Size()) {
+			r.find(Finding{Seq: seq, HasSeq: true, Key: "check.entry_twice", Args: []any{uint64(seq)}})
+			return nil
+		}
 		r.Entries++
-		checkStream(text, guia.Seq(seq), counts, r)
+		checkStream(text, seq, counts, r)
 		for _, tile := range builder.Append(proof.LeafHash(text)) {
 			tiles.compare(tile)
 		}
 		compare()
 		if seq%65536 == 0 {
-			progress(guia.Seq(seq), size)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+			progress(seq, size)
+			return ctx.Err()
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if guia.KindOf(err) == guia.Damaged {
+		r.find(*findingOf(guia.Seq(builder.Size()), err))
+	} else if err != nil {
 		return err
 	}
-	rows.Close()
 	for level, hashes := range builder.Partials() {
 		if level > 0 && len(hashes) > 0 {
 			tiles.compare(proof.Tile{Level: level, Index: builder.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes})

@@ -163,24 +163,28 @@ func (l *Ledger) edge(ctx context.Context, size int64) ([][]proof.Hash, error) {
 	return partials, nil
 }
 
+// leafHashes hashes the leaves from first to before end.
 func (l *Ledger) leafHashes(ctx context.Context, first, end int64) ([]proof.Hash, error) {
-	rows, err := l.db.Query(ctx, "SELECT leaf FROM ledger_entry WHERE seq >= ? AND seq < ? ORDER BY seq", first, end)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	hashes := make([]proof.Hash, 0, end-first)
-	for rows.Next() {
-		var leaf sql.RawBytes
-		if err := rows.Scan(&leaf); err != nil {
-			return nil, err
+	err := l.leaves(ctx, guia.Seq(first), guia.Seq(end), func(seq guia.Seq, leaf []byte) error {
+		if int64(seq) == first+int64(len(hashes)) {
+			hashes = append(hashes, proof.LeafHash(leaf))
 		}
-		hashes = append(hashes, proof.LeafHash(leaf))
+		return nil
+	})
+	if err == nil && int64(len(hashes)) != end-first {
+		err = guia.Refuse(guia.Damaged, "ledger.entries_missing", first, end, len(hashes))
 	}
-	if int64(len(hashes)) != end-first && rows.Err() == nil {
-		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", first, end, len(hashes))
+	return hashes, err
+}
+
+// leaves calls fn with the stored leaves, in order, as far as they are there. fn must not keep the leaf.
+func (l *Ledger) leaves(ctx context.Context, first, end guia.Seq, fn func(seq guia.Seq, leaf []byte) error) error {
+	err := l.db.Packed(ctx, "ledger_leaf", uint64(first), uint64(end), func(n uint64, leaf []byte) error { return fn(guia.Seq(n), leaf) })
+	if err != nil {
+		return fmt.Errorf("read leaves: %w", err)
 	}
-	return hashes, rows.Err()
+	return nil
 }
 
 // Close signs a last checkpoint, finishes what is queued and stops the writer. It does not close the database.

@@ -1,10 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"guia"
 	"guia/canon"
@@ -23,22 +23,14 @@ type Entry struct {
 
 // Entry returns the event at seq, or a refusal of kind not_found.
 func (l *Ledger) Entry(ctx context.Context, seq guia.Seq) (Entry, error) {
-	e := Entry{Seq: seq}
-	err := l.db.QueryRow(ctx, "SELECT leaf FROM ledger_entry WHERE seq = ?", uint64(seq)).Scan(&e.Text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return e, guia.Refuse(guia.NotFound, "ledger.no_entry", uint64(seq), uint64(l.Size()))
+	if size := l.Size(); seq >= size {
+		return Entry{Seq: seq}, guia.Refuse(guia.NotFound, "ledger.no_entry", uint64(seq), uint64(size))
 	}
+	entries, err := l.page(ctx, seq, seq+1)
 	if err != nil {
-		return e, fmt.Errorf("read event %d: %w", seq, err)
+		return Entry{Seq: seq}, err
 	}
-	if e.Leaf, err = canon.ParseLeaf(e.Text); err != nil {
-		return e, guia.RefuseCause(guia.Damaged, err, "ledger.leaf_damaged", uint64(seq))
-	}
-	e.Row, err = l.vault.Row(ctx, seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return e, guia.RefuseCause(guia.Damaged, err, "ledger.row_missing", uint64(seq))
-	}
-	return e, err
+	return entries[0], nil
 }
 
 // Event returns the decrypted event at seq. It does not ask whether somebody may see it, and does not record that it was read.
@@ -79,52 +71,38 @@ func (l *Ledger) Entries(ctx context.Context, first, end guia.Seq, fn func(Entry
 	return nil
 }
 
-// page reads the events from first to before end.
+// page reads the events from first to before end; all of them must be there.
 func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error) {
-	rows, err := l.db.Query(ctx, "SELECT seq, leaf FROM ledger_entry WHERE seq >= ? AND seq < ? ORDER BY seq", uint64(first), uint64(end))
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	defer rows.Close()
 	entries := make([]Entry, 0, end-first)
-	for rows.Next() {
-		var seq uint64
-		var e Entry
-		if err := rows.Scan(&seq, &e.Text); err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
+	err := l.leaves(ctx, first, end, func(seq guia.Seq, text []byte) error {
+		if want := first + guia.Seq(len(entries)); seq != want {
+			return guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(want), uint64(end), len(entries))
 		}
-		e.Seq = guia.Seq(seq)
+		e := Entry{Seq: seq, Text: bytes.Clone(text)}
+		var err error
 		if e.Leaf, err = canon.ParseLeaf(e.Text); err != nil {
-			return nil, guia.RefuseCause(guia.Damaged, err, "ledger.leaf_damaged", seq)
+			return guia.RefuseCause(guia.Damaged, err, "ledger.leaf_damaged", uint64(seq))
 		}
 		entries = append(entries, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	n := 0
-	err = l.vault.Rows(ctx, first, end, func(seq guia.Seq, row []byte) error {
-		for n < len(entries) && entries[n].Seq < seq {
-			n++
-		}
-		if n < len(entries) && entries[n].Seq == seq {
-			entries[n].Row = row
-		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i, e := range entries {
+	if guia.Seq(len(entries)) != end-first {
+		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(first), uint64(end), len(entries))
+	}
+	err = l.vault.Rows(ctx, first, end, func(seq guia.Seq, row []byte) error {
+		entries[seq-first].Row = bytes.Clone(row)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
 		if e.Row == nil {
 			return nil, guia.Refuse(guia.Damaged, "ledger.row_missing", uint64(e.Seq))
 		}
-		if want := first + guia.Seq(i); e.Seq != want {
-			return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(want), uint64(e.Seq), 0)
-		}
-	}
-	if guia.Seq(len(entries)) != end-first {
-		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(first), uint64(end), len(entries))
 	}
 	return entries, nil
 }

@@ -171,7 +171,7 @@ func (l *Ledger) forgetNewStreams() {
 func (l *Ledger) store(tx *db.Tx, b *batch, sign bool) (*proof.Builder, error) {
 	grown := l.builder
 	if len(b.leaves) > 0 {
-		if err := tx.InsertRows("ledger_entry", "seq, leaf", uint64(b.first), b.leaves); err != nil {
+		if err := tx.InsertPacked("ledger_leaf", uint64(b.first), b.leaves); err != nil {
 			return nil, fmt.Errorf("store leaves: %w", err)
 		}
 		if err := l.vault.Insert(tx, b.first, b.rows); err != nil {

@@ -228,36 +228,28 @@ func (v *Vault) putFile(ctx context.Context, key *seal.Slot, f File) (canon.File
 
 // Insert stores the rows of events that got their places in the ledger, from first on, in the ledger's transaction.
 func (v *Vault) Insert(tx *db.Tx, first guia.Seq, rows [][]byte) error {
-	return tx.InsertRows("vault_row", "seq, sealed", uint64(first), rows)
+	return tx.InsertPacked("vault_row", uint64(first), rows)
 }
 
-// Row returns the stored row of an event, inside or outside a transaction.
+// Row returns the stored row of an event, or a refusal of kind damaged when there is none.
 func (v *Vault) Row(ctx context.Context, seq guia.Seq) (row []byte, err error) {
-	err = v.db.QueryRow(ctx, "SELECT sealed FROM vault_row WHERE seq = ?", uint64(seq)).Scan(&row)
-	if err != nil {
-		return nil, fmt.Errorf("read content of event %d: %w", seq, err)
+	err = v.Rows(ctx, seq, seq+1, func(_ guia.Seq, r []byte) error {
+		row = bytes.Clone(r)
+		return nil
+	})
+	if err == nil && row == nil {
+		err = guia.Refuse(guia.Damaged, "ledger.row_missing", uint64(seq))
 	}
-	return row, nil
+	return row, err
 }
 
 // Rows calls fn with the stored rows of events from first to before end, in order. fn must not keep the row.
 func (v *Vault) Rows(ctx context.Context, first, end guia.Seq, fn func(seq guia.Seq, row []byte) error) error {
-	rows, err := v.db.Query(ctx, "SELECT seq, sealed FROM vault_row WHERE seq >= ? AND seq < ? ORDER BY seq", uint64(first), uint64(end))
+	err := v.db.Packed(ctx, "vault_row", uint64(first), uint64(end), func(n uint64, row []byte) error { return fn(guia.Seq(n), row) })
 	if err != nil {
 		return fmt.Errorf("read contents: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var seq uint64
-		var row []byte
-		if err := rows.Scan(&seq, &row); err != nil {
-			return fmt.Errorf("read contents: %w", err)
-		}
-		if err := fn(guia.Seq(seq), row); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return nil
 }
 
 // Disclosure is one field of an event with what is needed to check it against the leaf.
@@ -413,8 +405,7 @@ func (v *Vault) Forget(ctx context.Context, seq guia.Seq, header guia.Header, ro
 
 // Replace stores a row that [Vault.Forget] returned.
 func (v *Vault) Replace(tx *db.Tx, seq guia.Seq, row []byte) error {
-	_, err := tx.Exec("UPDATE vault_row SET sealed = ? WHERE seq = ?", row, uint64(seq))
-	return err
+	return tx.ReplacePacked("vault_row", uint64(seq), row)
 }
 
 // Sweep removes blobs that no row refers to and that are older than a day (a younger one may belong to an event that is being

@@ -1,10 +1,11 @@
 -- The line: what happened (ledger), what was said (vault), how far each source was read (intake), who may act (permit), cases (matter).
 -- Every table is named after the package that owns it; no other package's queries mention it.
 
--- ledger: one row per event. seq counts from 0 and equals the leaf's index in the tree; leaf is the text that was hashed.
-CREATE TABLE ledger_entry (
-	seq  INTEGER PRIMARY KEY,
-	leaf BLOB NOT NULL
+-- ledger: the leaves, the texts that were hashed, packed (db/pack.go). Numbers count from 0 and equal the leaf's index in the tree.
+CREATE TABLE ledger_leaf (
+	first INTEGER PRIMARY KEY,
+	count INTEGER NOT NULL,
+	data  BLOB NOT NULL
 );
 
 -- ledger: complete tiles of 256 hashes, and the newest partial tile of every level above 0 (rewritten when it grows).
@@ -47,10 +48,11 @@ CREATE TABLE ledger_stream (
 	count INTEGER NOT NULL
 );
 
--- vault: the encrypted fields of the event of the same seq (docs/format/vault.md).
+-- vault: the encrypted fields of the event of the same number (docs/format/vault.md), packed.
 CREATE TABLE vault_row (
-	seq    INTEGER PRIMARY KEY,
-	sealed BLOB NOT NULL
+	first INTEGER PRIMARY KEY,
+	count INTEGER NOT NULL,
+	data  BLOB NOT NULL
 );
 
 -- intake: what has been stored, by keyed hash: once by its key at the source, once by what it says (for same_as).
