@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guia"
+	"guia/canon"
+	"guia/ledger"
+	"guia/permit"
+)
+
+// logOptions are the flags of `guia log`.
+type logOptions struct {
+	from, to, kind   string
+	first, content   bool
+	number           int
+	earliest, latest time.Time // captured, the latest not included
+}
+
+func (p *program) logCommand() *cobra.Command {
+	var o logOptions
+	cmd := &cobra.Command{Use: "log", Args: needs(0, 0)}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVarP(&o.number, "number", "n", 20, "")
+	f.BoolVar(&o.first, "reverse", false, "")
+	f.StringVar(&o.kind, "type", "", "")
+	f.StringVar(&o.from, "from", "", "")
+	f.StringVar(&o.to, "to", "", "")
+	f.BoolVar(&o.content, "content", false, "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.earliest, err = parseTime("--from", o.from, false); err != nil {
+			return err
+		}
+		if o.latest, err = parseTime("--to", o.to, true); err != nil {
+			return err
+		}
+		if o.number < 0 {
+			return guia.Refuse(guia.Invalid, "cmd.flag_invalid", strconv.Itoa(o.number), "number", cmd.CommandPath())
+		}
+		return p.inside(func(ctx context.Context, s *session) error { return s.log(ctx, o) })(cmd, args)
+	}
+	return cmd
+}
+
+// parseTime reads a day, or a point in time (RFC 3339). A day is one of this machine's zone; where end is set, the time behind it
+// is returned, so that the day belongs to the period. The zero time stands for no limit.
+func parseTime(flag, s string, end bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.ParseInLocation("2006-01-02", s, time.Local); err == nil {
+		if end {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, guia.Refuse(guia.Invalid, "cmd.time", s, flag)
+}
+
+func (o *logOptions) wants(h *guia.Header) bool {
+	switch {
+	case o.kind != "" && string(h.Type) != o.kind && !strings.HasPrefix(string(h.Type), o.kind+"."):
+		return false
+	case !o.earliest.IsZero() && h.Captured.Before(o.earliest):
+		return false
+	}
+	return o.latest.IsZero() || h.Captured.Before(o.latest)
+}
+
+// logLine is one event as `guia log --json` prints it.
+type logLine struct {
+	Seq      uint64 `json:"seq"`
+	Captured string `json:"captured"`
+	Type     string `json:"type"`
+	Source   string `json:"source"`
+	Stream   string `json:"stream"`
+	Count    uint64 `json:"count"`
+	Record   string `json:"record"`
+	Actor    string `json:"actor,omitempty"`
+	Act      string `json:"act,omitempty"`
+	Outcome  string `json:"outcome,omitempty"`
+
+	Time   string `json:"time,omitempty"` // with --content
+	Sender string `json:"sender,omitempty"`
+	Text   string `json:"text,omitempty"`
+	Denied bool   `json:"denied,omitempty"` // its content is outside of what the user may see
+
+	event guia.Event
+}
+
+// log shows headers, newest first, and who did what for events of Guia itself. With --content it also shows what was said, as far as
+// the user may see it, and that it was shown is an event before it is shown.
+func (s *session) log(ctx context.Context, o logOptions) error {
+	if err := s.may(ctx, permit.ActBrowse); err != nil {
+		return err
+	}
+	logins, err := s.logins(ctx)
+	if err != nil {
+		return err
+	}
+	if !o.content && s.json && o.number == 0 { // as it comes: the ledger may be larger than memory
+		return s.walk(ctx, o, func(e ledger.Entry) error {
+			line, err := s.line(ctx, e, logins)
+			if err != nil {
+				return err
+			}
+			return s.emit(line)
+		})
+	}
+	var lines []logLine
+	err = s.walk(ctx, o, func(e ledger.Entry) error {
+		line, err := s.line(ctx, e, logins)
+		lines = append(lines, line)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if o.content {
+		if err := s.reveal(ctx, lines); err != nil {
+			return err
+		}
+	}
+	if s.json {
+		for _, line := range lines {
+			if err := s.emit(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(lines) == 0 {
+		s.say("log.empty")
+		return nil
+	}
+	s.logTable(lines, o.content)
+	return nil
+}
+
+func (s *session) logTable(lines []logLine, content bool) {
+	head := []string{s.text("col.seq"), s.text("col.captured"), s.text("col.type"), s.text("col.source"), s.text("col.stream")}
+	if content {
+		head = append(head, s.text("col.time"), s.text("col.sender"), s.text("col.text"))
+	} else {
+		head = append(head, s.text("col.who"))
+	}
+	rows := make([][]string, len(lines))
+	for i, l := range lines {
+		rows[i] = []string{strconv.FormatUint(l.Seq, 10), l.Captured, l.Type, l.Source, l.Stream[:8] + "/" + strconv.FormatUint(l.Count, 10)}
+		switch {
+		case content && l.Denied:
+			rows[i] = append(rows[i], "", "", s.text("log.denied"))
+		case content:
+			rows[i] = append(rows[i], l.Time, l.Sender, l.Text)
+		default:
+			who := l.Actor
+			if l.Outcome != "" && l.Outcome != "done" {
+				who += " (" + l.Act + ": " + l.Outcome + ")"
+			}
+			rows[i] = append(rows[i], who)
+		}
+	}
+	s.table(head, rows)
+}
+
+// walk calls fn with the wanted entries, at most o.number of them.
+func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) error) error {
+	const page = 1024
+	size, left := s.Ledger.Size(), o.number
+	for at := guia.Seq(0); at < size; at += page {
+		n := min(page, size-at)
+		first := at
+		if !o.first {
+			first = size - at - n
+		}
+		var entries []ledger.Entry
+		err := s.Ledger.Entries(ctx, first, first+n, func(e ledger.Entry) error {
+			if o.wants(&e.Leaf.Header) {
+				entries = append(entries, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !o.first {
+			slices.Reverse(entries)
+		}
+		for _, e := range entries {
+			if err := fn(e); err != nil {
+				return err
+			}
+			if left--; left == 0 {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// line is what anyone who may browse can see of an event: the header and, for what happened in Guia, who did what.
+func (s *session) line(ctx context.Context, e ledger.Entry, logins map[string]string) (logLine, error) {
+	h := e.Leaf.Header
+	l := logLine{
+		Seq: uint64(e.Seq), Captured: h.Captured.UTC().Format("2006-01-02T15:04:05.000Z"), Type: string(h.Type), Source: string(h.Source),
+		Stream: h.Stream.String(), Count: h.Count, Record: h.Record.String(),
+		event: guia.Event{Seq: e.Seq, Header: h},
+	}
+	if h.Source != guia.Own {
+		return l, nil
+	}
+	event, err := s.Vault.Read(ctx, e.Seq, h, e.Row)
+	if err != nil {
+		return l, err
+	}
+	l.event = event
+	l.Act, l.Outcome = event.Fields.Get("act"), event.Fields.Get("act.outcome")
+	if actor := event.Fields.Get("actor"); actor != "" {
+		if l.Actor = logins[actor]; l.Actor == "" {
+			l.Actor = actor
+		}
+	}
+	return l, nil
+}
+
+// logins are the names of all accounts by their pseudonyms.
+func (s *session) logins(ctx context.Context) (map[string]string, error) {
+	users, err := permit.Users(ctx, s.Main)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]string, len(users))
+	for _, u := range users {
+		all[u.ID.String()] = u.Login
+	}
+	return all, nil
+}
+
+// reveal decrypts what the user may see, and records which events were opened before anything of them is shown.
+func (s *session) reveal(ctx context.Context, lines []logLine) error {
+	scopes, err := s.scopes(ctx, permit.ActOpen)
+	if err != nil {
+		return err
+	}
+	var opened []guia.Seq
+	for i := range lines {
+		l := &lines[i]
+		event, err := s.Ledger.Event(ctx, l.event.Seq)
+		if err != nil {
+			return err
+		}
+		if l.Denied = !scopes.allow(&event); l.Denied {
+			continue
+		}
+		l.Time, l.Sender, l.Text = event.Fields.Get("time"), senderOf(&event), briefText(&event)
+		opened = append(opened, event.Seq)
+	}
+	if len(opened) == 0 {
+		return s.may(ctx, permit.ActOpen) // a refusal is recorded and said
+	}
+	slices.Sort(opened)
+	return s.do(ctx, permit.ActOpen, func(tx *ledger.Tx) error {
+		var f guia.Fields
+		f.Set("seqs", canon.FormatSeqs(opened))
+		_, err := tx.Record(guia.RecordOpened, f)
+		return err
+	})
+}
+
+// senderOf is how people know the sender.
+func senderOf(e *guia.Event) string {
+	for _, name := range []string{"sender.name", "sender.address", "sender.key", "actor"} {
+		if v := e.Fields.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// briefText is what an event says, in one line.
+func briefText(e *guia.Event) string {
+	parts := []string{e.Fields.Get("subject"), e.Text(), e.Fields.Get("query"), e.Fields.Get("name"), e.Fields.Get("reason")}
+	return plain(strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · "))
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"guia"
+	"guia/lang"
+)
+
+// program is one command as somebody typed it.
+type program struct {
+	env
+	language lang.Language
+	holder   *holder // the data directory is open in this process for somebody else already: we are a guest
+	broken   error   // stdout does not take any more
+
+	path   string // the data directory
+	as     string
+	reason string
+	json   bool
+	quiet  bool
+}
+
+// The exit codes.
+const (
+	codeDone = iota
+	codeFailed
+	codeWrong
+	codeDamaged
+)
+
+func init() { cobra.EnableCommandSorting = false } // help lists commands in the order in which a newcomer meets them
+
+// run carries out one command and returns its exit code.
+func run(ctx context.Context, e env) int { return newProgram(e).execute(ctx) }
+
+func newProgram(e env) *program {
+	p := &program{env: e, language: lang.FromEnvironment(e.getenv)}
+	// The language and the form of errors are needed before the words can be understood.
+	for i, arg := range e.args {
+		value, is := strings.CutPrefix(arg, "--lang=")
+		if !is && arg == "--lang" && i+1 < len(e.args) {
+			value, is = e.args[i+1], true
+		}
+		if l, ok := lang.Parse(value); is && ok {
+			p.language = l
+		}
+		p.json = p.json || arg == "--json"
+	}
+	return p
+}
+
+func (p *program) execute(ctx context.Context) int {
+	root := p.tree()
+	root.SetArgs(p.args)
+	err := root.ExecuteContext(ctx)
+	if code, ok := errors.AsType[exit](err); ok {
+		return int(code)
+	}
+	if err == nil {
+		err = p.broken
+	}
+	if err == nil {
+		return codeDone
+	}
+	return p.report(ctx, err)
+}
+
+// report prints an error for people, or for programs, and returns its code.
+func (p *program) report(ctx context.Context, err error) int {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) && p.broken != nil {
+		return codeFailed // whoever read our output has gone: nobody to tell
+	}
+	type said struct {
+		Kind    string `json:"kind"`
+		Key     string `json:"key"`
+		Message string `json:"message"`
+	}
+	var s said
+	code := codeFailed
+	refusal, ok := errors.AsType[*guia.Refusal](err)
+	switch {
+	case ok && !(interrupted(ctx, err) && refusal.Kind != guia.Damaged):
+		s = said{refusal.Kind.String(), refusal.Key, p.text(refusal.Key, refusal.Args...)}
+		switch refusal.Kind {
+		case guia.Invalid:
+			code = codeWrong
+		case guia.Damaged:
+			code = codeDamaged
+		}
+	case interrupted(ctx, err):
+		s = said{"interrupted", "cmd.interrupted", p.text("cmd.interrupted")}
+	default:
+		s = said{"failed", "cmd.failed", p.text("cmd.failed", err.Error())}
+	}
+	if p.json {
+		// Errors in writing an error have nowhere to go.
+		_ = (&program{env: env{stdout: p.stderr}}).emit(map[string]said{"error": s})
+		return code
+	}
+	_, _ = io.WriteString(p.stderr, "guia: "+s.Message+"\n")
+	return code
+}
+
+// interrupted reports whether the command ended because it was told to.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
+}
+
+// tree builds the commands with their words in the user's language.
+func (p *program) tree() *cobra.Command {
+	root := &cobra.Command{
+		Use: "guia", SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
+		RunE: p.group, CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.StringVar(&p.path, "dir", "", "")
+	flags.StringVar(&p.as, "as", "", "")
+	flags.StringVar(&p.reason, "reason", "", "")
+	flags.BoolVar(&p.json, "json", p.json, "")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "")
+	flags.String("lang", "", "")
+	flags.BoolP("help", "h", false, "")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.settle(cmd) }
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(p.flagError)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { p.help(cmd) })
+	root.SetUsageFunc(func(cmd *cobra.Command) error { p.help(cmd); return nil })
+	root.AddCommand(p.commands()...)
+	help := p.helpCommand(root)
+	root.SetHelpCommand(help)
+	root.AddCommand(help)
+	p.word(root)
+	return root
+}
+
+// commands are all commands in the order in which a newcomer meets them.
+func (p *program) commands() []*cobra.Command {
+	return []*cobra.Command{
+		p.initCommand(), p.importCommand(), p.logCommand(), p.showCommand(),
+		p.versionCommand(),
+	}
+}
+
+// settle reads what the flags for all commands say.
+func (p *program) settle(cmd *cobra.Command) error {
+	if name, err := cmd.Flags().GetString("lang"); err == nil && name != "" {
+		if _, ok := lang.Parse(name); !ok {
+			return guia.Refuse(guia.Invalid, "cmd.lang", name)
+		}
+	}
+	if p.path == "" {
+		p.path = p.defaultDirectory()
+	}
+	p.path = p.abs(p.path)
+	if len(p.reason) > 4096 {
+		return guia.Refuse(guia.Invalid, "cmd.reason_long", 4096)
+	}
+	return nil
+}
+
+// keyOf is the middle of a command's keys in lang: "case add" is case_add, the root is guia.
+func keyOf(cmd *cobra.Command) string {
+	path := strings.Fields(cmd.CommandPath())
+	if len(path) > 1 {
+		path = path[1:]
+	}
+	return strings.ReplaceAll(strings.Join(path, "_"), "-", "_")
+}
+
+// word gives every command and flag its sentences.
+func (p *program) word(cmd *cobra.Command) {
+	key := "cmd." + keyOf(cmd)
+	cmd.Short = p.text(key + ".short")
+	cmd.Long = p.text(key + ".long")
+	cmd.Example = p.text(key + ".example")
+	cmd.DisableFlagsInUseLine = true
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Usage = p.text(flagKey(cmd, f.Name)) })
+	for _, sub := range cmd.Commands() {
+		p.word(sub)
+	}
+}
+
+// flagKey is the key of a flag's sentence: its own for this command where there is one, else that of all flags of its name.
+func flagKey(cmd *cobra.Command, name string) string {
+	name = strings.ReplaceAll(name, "-", "_")
+	if own := "flag." + keyOf(cmd) + "." + name; lang.Has(own) {
+		return own
+	}
+	return "flag." + name
+}
+
+// group is what a command does that only has commands below it: without words it shows them, with wrong ones it suggests.
+func (p *program) group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		p.help(cmd)
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return guia.Refuse(guia.Invalid, "cmd.unknown_near", args[0], cmd.CommandPath()+" "+near[0])
+	}
+	return guia.Refuse(guia.Invalid, "cmd.unknown", args[0], cmd.CommandPath())
+}
+
+// needs refuses a command with fewer or more words than it takes. most of -1 is any number.
+func needs(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return guia.Refuse(guia.Invalid, "cmd.too_few", cmd.UseLine(), cmd.CommandPath())
+		case most >= 0 && len(args) > most:
+			return guia.Refuse(guia.Invalid, "cmd.too_many", args[most], cmd.UseLine(), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// flagError turns what pflag says into our words.
+func (p *program) flagError(cmd *cobra.Command, err error) error {
+	path := cmd.CommandPath()
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := e.GetSpecifiedName()
+		if len(name) > 1 || e.GetSpecifiedShortnames() == "" {
+			name = "--" + name
+		} else {
+			name = "-" + name
+		}
+		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_unknown", name, path)
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_value", e.GetSpecifiedName(), path)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_invalid", e.GetValue(), e.GetFlag().Name, path)
+	}
+	return guia.RefuseCause(guia.Invalid, err, "cmd.flag_syntax", err.Error(), path)
+}
