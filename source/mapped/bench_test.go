@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -61,7 +60,8 @@ func drain(t testing.TB, path string, m mapped.Mapping) (records int, peak uint6
 		}
 		records += len(p.Records)
 		after = p.Next
-		if pages%2 == 0 {
+		if pages%4 == 3 {
+			runtime.GC() // what is held, not what waits to be collected
 			var s runtime.MemStats
 			runtime.ReadMemStats(&s)
 			peak = max(peak, s.HeapInuse+s.StackInuse)
@@ -86,16 +86,15 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// TestMemoryDoesNotGrowWithTheInput: ten times the input, at most 1.1 times the memory (issue 2, Speed). The garbage collector's own
-// rhythm is taken out by collecting often.
+// TestMemoryDoesNotGrowWithTheInput: ten times the input, at most 1.1 times the memory (issue 2, Speed). What is held after
+// a collection is compared: the collector's own rhythm depends on what else the machine does.
 func TestMemoryDoesNotGrowWithTheInput(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(10))
-	small, large := int64(20<<20), int64(200<<20)
+	small, large := int64(8<<20), int64(64<<20)
 	if os.Getenv("GUIA_SOAK") != "" {
 		small, large = 100<<20, 1<<30
 	}
 	if testing.Short() {
-		small, large = 4<<20, 40<<20
+		small, large = 8<<20, 40<<20
 	}
 	for _, fields := range []string{tableFields, strings.Replace(tableFields, "key:", "subject:", 1)} {
 		m := mapping(t, fields)
@@ -109,7 +108,7 @@ func TestMemoryDoesNotGrowWithTheInput(t *testing.T) {
 			return peak
 		}
 		first, second := measure(small), measure(large)
-		if float64(second) > 1.1*float64(first)+float64(8<<20) {
+		if float64(second) > 1.1*float64(first)+float64(1<<20) {
 			t.Errorf("peak %d KiB for %d MiB, %d KiB for %d MiB", first>>10, small>>20, second>>10, large>>20)
 		}
 		t.Logf("peak %d KiB for %d MiB, %d KiB for %d MiB", first>>10, small>>20, second>>10, large>>20)

@@ -310,6 +310,9 @@ type arrayReader struct {
 	from   int64 // records before this place are passed over without being read
 }
 
+// headSize is how much of the beginning of a document stands in a gap for the whole of it.
+const headSize = 4 << 10
+
 // frame is a container the reader is inside of: what step of the path is applied to its members.
 type frame struct {
 	array bool
@@ -346,7 +349,9 @@ func (a *arrayReader) step(r *row) (ok bool, err error) {
 			a.over = true
 			return false, a.w.err
 		}
-		a.head = bytes.Clone(a.w.behind(0, min(len(a.w.bytes()), keptRaw)))
+		for len(a.w.bytes()) < headSize && a.w.more() {
+		}
+		a.head = bytes.Clone(a.w.behind(0, min(len(a.w.bytes()), headSize)))
 		return a.value(r, 0)
 	}
 	if len(a.stack) == 0 {

@@ -203,6 +203,10 @@ func TestEveryFormatConforms(t *testing.T) {
 	fields := "zone: Asia/Macau" + tableFields
 	array := []byte("[" + string(bytes.Join(jsonOf(rows(some, true), "  "), []byte(",\n"))) + "]\n")
 	nested := []byte(`{"export": {"rooms": [{"title": "x"}, {"messages": ` + string(array) + `}, {"messages": []}], "n": [1, "]"]}, "end": null}`)
+	large := rows(some, true)
+	for i := 1; i <= 9; i++ { // a page ends before its thousandth record
+		large[i][4] = strings.Repeat("grande ", 150_000)
+	}
 	half := rows(some/2, true)
 	folder := map[string]string{
 		"b/two.csv": string(csvOf(",", half)), "a/one.csv": strings.ReplaceAll(string(csvOf(";", half)), "sala", "room"), "a/notes.doc": "no",
@@ -213,6 +217,7 @@ func TestEveryFormatConforms(t *testing.T) {
 		dir                 map[string]string
 	}{
 		{"csv", "a.csv", fields, csvOf(",", rows(some, true)), nil},
+		{"csv with large rows", "a.csv", fields, csvOf(",", large), nil},
 		{"csv without identifiers", "a.csv", fields, csvOf(";", rows(some, false)), nil},
 		{"tabs, UTF-16", "a.tsv", fields, utf16Of(csvOf("\t", rows(some, true)), false), nil},
 		{"UTF-16 big-endian without identifiers", "a.csv", fields, utf16Of(csvOf(",", rows(some, false)), true), nil},
@@ -643,12 +648,42 @@ func TestLongerExportBringsTheSameKeys(t *testing.T) {
 		}
 		return out
 	}
-	short, long := keys(500), keys(900)
+	short, long := keys(500), keys(some)
 	if !slices.Equal(short, long[:500]) {
 		t.Error("the first 500 rows have other keys in a longer export")
 	}
 	slices.Sort(long)
-	if len(slices.Compact(long)) != 900 {
+	if len(slices.Compact(long)) != some {
 		t.Error("identical rows share a key")
+	}
+}
+
+// TestTheDocumentationNamesEveryWord compares docs/format/mapping.md with what the program accepts.
+func TestTheDocumentationNamesEveryWord(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/format/mapping.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []struct{ text, key string }{
+		{"guia-mapping: 1\nfields: {text: a}\nno such word: 1", "mapped.mapping.key"},
+		{"guia-mapping: 1\nfields: {text: {no such word: 1}}", "mapped.mapping.key"},
+		{"guia-mapping: 1\nfields: {text: {path: a, decode: no-such}}", "mapped.mapping.decoder"},
+		{"guia-mapping: 1\nfields: {type: {constant: no.such}}", "mapped.mapping.type"},
+	} {
+		_, err := mapped.ReadMapping(strings.NewReader(kind.text))
+		refusal, ok := err.(*guia.Refusal)
+		if !ok || refusal.Key != kind.key {
+			t.Fatalf("%q: %v", kind.text, err)
+		}
+		for _, word := range strings.Split(refusal.Args[len(refusal.Args)-1].(string), ", ") {
+			if !bytes.Contains(doc, []byte("`"+word+"`")) && !bytes.Contains(doc, []byte("`"+word+":")) {
+				t.Errorf("docs/format/mapping.md does not name %q", word)
+			}
+		}
+	}
+	_, example, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if _, err := mapped.ReadMapping(strings.NewReader(example)); err != nil {
+		t.Errorf("the example of the documentation: %v", err)
 	}
 }
