@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"guia"
 	"guia/blob"
@@ -50,6 +51,7 @@ type Directory struct {
 	Intake *intake.Desk
 
 	unlock func() error
+	still  sync.Mutex // held while keys are destroyed and while a backup copies them
 }
 
 // ErrHeld says that another process has the directory open. Its socket is [Socket].
@@ -199,7 +201,7 @@ func (d *Directory) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.Intake = intake.Open(d.Ledger, &classify.Rulebook{})
-	return nil
+	return d.finishForgetting(ctx, nil)
 }
 
 func versionText(number int) string { return versionPrefix + strconv.Itoa(number) + "\n" }

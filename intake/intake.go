@@ -222,10 +222,18 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 	if err != nil {
 		return nil, counts, err
 	}
+	gone, err := d.erased(ctx, feed, pending)
+	if err != nil {
+		return nil, counts, err
+	}
 	here := map[mac]*item{} // earlier in this page
 	fresh := make([]*item, 0, len(pending))
 	var edits []*item
 	for _, it := range pending {
+		if gone[it] { // known, and to stay forgotten
+			counts.Known++
+			continue
+		}
 		first, stored := known[it.key]
 		if earlier := here[it.key]; earlier != nil {
 			first, stored = seen{content: earlier.digest[:]}, true

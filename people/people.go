@@ -173,6 +173,9 @@ func (p *People) Apply(ctx context.Context, events []guia.Event, next guia.Seq) 
 				if err != nil {
 					return fmt.Errorf("event %d: %w", e.Seq, err)
 				}
+				if len(places) == 0 {
+					continue // the end of a destruction, recorded apart
+				}
 				if err := b.flush(); err != nil { // what is to be forgotten may be in this batch
 					return err
 				}

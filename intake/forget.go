@@ -1,0 +1,97 @@
+package intake
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"guia"
+	"guia/db"
+)
+
+// Hold keeps records from being taken in until release is called. Keys that are handed out for sealing would otherwise be destroyed
+// before the record is committed.
+func (d *Desk) Hold() (release func()) {
+	d.mu.Lock()
+	return d.mu.Unlock
+}
+
+// Forgetting is what intake knows of events that are about to be forgotten: the rows by which they would be recognised, and the
+// tombstones that take their place. It holds no personal data.
+type Forgetting struct {
+	seen       []mac
+	tombstones []mac
+}
+
+// PrepareForget finds what intake knows of the events, while they can still be read. The desk must be held.
+func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgetting, error) {
+	f := &Forgetting{}
+	gone := make(map[uint64]bool, len(events))
+	for i := range events {
+		e := &events[i]
+		gone[uint64(e.Seq)] = true
+		if key := e.Fields.Get("source_key"); key != "" && e.Source != guia.Own {
+			f.tombstones = append(f.tombstones, d.tombstone(e.Source, e.Fields))
+		}
+	}
+	// There is no index by place: erasing is rare, recognising is not.
+	rows, err := d.ledger.Database().Query(ctx, "SELECT mac, seq FROM intake_seen")
+	if err != nil {
+		return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key []byte
+		var seq uint64
+		if err := rows.Scan(&key, &seq); err != nil {
+			return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
+		}
+		if gone[seq] {
+			f.seen = append(f.seen, mac(key))
+		}
+	}
+	return f, rows.Err()
+}
+
+// Forget replaces recognition by tombstones, in the transaction that forgets the events.
+func (d *Desk) Forget(tx *db.Tx, f *Forgetting) error {
+	for _, m := range f.seen {
+		if _, err := tx.Exec("DELETE FROM intake_seen WHERE mac = ?", m[:]); err != nil {
+			return fmt.Errorf("forget recognition: %w", err)
+		}
+	}
+	for _, m := range f.tombstones {
+		if _, err := tx.Exec("INSERT INTO intake_tombstone (mac) VALUES (?) ON CONFLICT (mac) DO NOTHING", m[:]); err != nil {
+			return fmt.Errorf("set tombstone: %w", err)
+		}
+	}
+	return nil
+}
+
+// tombstone is the keyed hash of where a record stood at its source.
+func (d *Desk) tombstone(source guia.SourceName, f guia.Fields) mac {
+	stream := f.Get("conversation.key")
+	owner := d.vault.StreamOwner(source, stream)
+	return prefixed(binary.BigEndian.Uint32(owner[:4]), d.vault.MAC("gone:key", string(source), stream, f.Get("source_key")))
+}
+
+// erased returns which of the items were erased here before: they stay erased.
+func (d *Desk) erased(ctx context.Context, feed Feed, pending []*item) (map[*item]bool, error) {
+	var any int
+	if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT mac FROM intake_tombstone LIMIT 1) AS one").Scan(&any); err != nil {
+		return nil, fmt.Errorf("read tombstones: %w", err)
+	}
+	if any == 0 {
+		return nil, nil
+	}
+	gone := map[*item]bool{}
+	for _, it := range pending {
+		m := d.tombstone(feed.Source, it.content.Fields)
+		var n int
+		if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone WHERE mac = ?", m[:]).Scan(&n); err != nil {
+			return nil, fmt.Errorf("read tombstones: %w", err)
+		}
+		gone[it] = n > 0
+	}
+	return gone, nil
+}
