@@ -59,11 +59,15 @@ type Options struct {
 	Readers int
 }
 
-const (
-	pageSize = 16384     // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
-	walSoft  = 8 << 20   // the background copy starts at this size of the log
-	walHard  = 128 << 20 // the writer waits for the copy at this size
+const pageSize = 16384 // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
+
+var (
+	walSoft int64 = 8 << 20   // the background copy starts at this size of the log
+	walHard int64 = 128 << 20 // the writer waits for the copy at this size
 )
+
+// TestOnlyLog makes the log small, so that a short test sees it copied back and begun anew. It is called before the first [Open].
+func TestOnlyLog(soft, hard int64) { walSoft, walHard = soft, hard }
 
 // DB is an open database. Methods may be called by many goroutines; writes queue.
 type DB struct {

@@ -3,6 +3,7 @@ package guiatest_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -97,27 +98,26 @@ func compareContents(t testing.TB, where string, got, want contents) {
 	}
 }
 
-// containsKeys demands that every acknowledged key is there with its content.
-func containsKeys(t testing.TB, where string, got, want contents, keys []string) {
-	t.Helper()
-	missing := 0
-	for _, key := range keys {
+// containsKeys demands that every acknowledged key is there with its content, and nothing that nobody told.
+func containsKeys(got, want contents, acknowledged []string) error {
+	var lost, strange []string
+	for _, key := range acknowledged {
 		if got[key] != want[key] || want[key] == "" {
-			missing++
-			if missing <= 3 {
-				t.Errorf("%s: acknowledged and not there: %s: got %q, want %q", where, key, got[key], want[key])
-			}
+			lost = append(lost, key)
 		}
-	}
-	if missing > 3 {
-		t.Errorf("%s: %d acknowledged records are not there", where, missing)
 	}
 	for key := range got {
 		if got[key] != want[key] {
-			t.Errorf("%s: %s is there as nobody told it: %q", where, key, got[key])
+			strange = append(strange, key)
 		}
 	}
+	if len(lost)+len(strange) > 0 {
+		return fmt.Errorf("%w: %d of %d acknowledged records (%.80q); %d are there as nobody told them (%.80q)", errLost, len(lost), len(acknowledged), lost, len(strange), strange)
+	}
+	return nil
 }
+
+var errLost = errors.New("lost")
 
 // memory returns a temporary directory on a file system in memory where the machine has one: most faults here are of the process,
 // not of the disk, and thousands of syncs take their time.

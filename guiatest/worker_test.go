@@ -38,10 +38,11 @@ type job struct {
 	path    string
 	company guiatest.Company
 	weak    string // "NORMAL" or "OFF": the negative controls
+	log     int64  // size at which the log of the database is copied back, 0 for the real one; the writer waits at four times that
 }
 
 func (j job) environ() []string {
-	return append(os.Environ(), "GUIATEST_WORK="+j.work, "GUIATEST_PATH="+j.path, "GUIATEST_WEAK="+j.weak,
+	return append(os.Environ(), "GUIATEST_WORK="+j.work, "GUIATEST_PATH="+j.path, "GUIATEST_WEAK="+j.weak, fmt.Sprint("GUIATEST_LOG=", j.log),
 		fmt.Sprintf("GUIATEST_COMPANY=%d %d %d %d", j.company.Seed, j.company.Records, j.company.Page, j.company.Large))
 }
 
@@ -65,6 +66,9 @@ func work() int {
 		directory.TestOnlyDurability = db.TestOnlyNormal
 	case "OFF":
 		directory.TestOnlyDurability = db.Disposable
+	}
+	if size, err := strconv.ParseInt(os.Getenv("GUIATEST_LOG"), 10, 64); err == nil && size > 0 {
+		db.TestOnlyLog(size, 4*size)
 	}
 	if err := j.do(); err != nil {
 		say("refused: " + strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -171,64 +175,4 @@ func template(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// survivors opens a directory after a fault, checks it, and returns what is in it.
-func survivors(t testing.TB, where, path string) contents {
-	t.Helper()
-	ctx := t.Context()
-	d, err := directory.Open(ctx, path)
-	if err != nil {
-		t.Errorf("%s: open: %v", where, err)
-		return nil
-	}
-	guiatest.MustCheck(t, d)
-	all, err := readContents(ctx, d)
-	if err != nil {
-		t.Errorf("%s: %v", where, err)
-	}
-	if err := d.Close(ctx); err != nil {
-		t.Errorf("%s: close: %v", where, err)
-	}
-	if t.Failed() {
-		t.Logf("%s: failed here", where)
-	}
-	return all
-}
-
-// finish imports what is missing and demands that everything is there once.
-func finish(t testing.TB, where string, j job) {
-	t.Helper()
-	out, err := j.command(t).CombinedOutput()
-	s := parseSaid(out)
-	if err != nil || !s.closed {
-		t.Errorf("%s: the import does not continue: %v, %q", where, err, out)
-		return
-	}
-	d, err := directory.Open(t.Context(), j.path)
-	if err != nil {
-		t.Errorf("%s: %v", where, err)
-		return
-	}
-	defer d.Close(t.Context())
-	guiatest.MustCheck(t, d)
-	compareContents(t, where, contentsOf(t, d), expected(&j.company))
-	if n := strconv.Itoa(j.company.Records); finishedCount(t, d) != n {
-		t.Errorf("%s: import.finished says %q new records, want %s once", where, finishedCount(t, d), n)
-	}
-}
-
-// finishedCount returns what the import.finished events say together.
-func finishedCount(t testing.TB, d *directory.Directory) string {
-	var counts []string
-	for seq := range d.Ledger.Size() {
-		e, err := d.Ledger.Event(t.Context(), seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Type == "import.finished" {
-			counts = append(counts, e.Fields.Get("count.new"))
-		}
-	}
-	return strings.Join(counts, ",")
 }
