@@ -61,6 +61,7 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	}
 	feed.Import = at.Import
 	for {
+		d.onStep("source.Pull")
 		page, err := s.Pull(ctx, at.Cursor)
 		if err != nil {
 			return at, err

@@ -51,6 +51,7 @@ func (l *Ledger) CatchUp(ctx context.Context, progress func(done, of guia.Seq), 
 			return nil
 		}
 		next := min(size, first+followPage)
+		l.hooks.onStep("ledger.CatchUp")
 		events, err := l.events(ctx, first, next)
 		if err != nil {
 			return err
@@ -59,6 +60,7 @@ func (l *Ledger) CatchUp(ctx context.Context, progress func(done, of guia.Seq), 
 			if cursors[i] >= next {
 				continue
 			}
+			l.hooks.onStep(f.Name() + ".Apply")
 			if err := f.Apply(ctx, events[cursors[i]-first:], next); err != nil {
 				return fmt.Errorf("follower %s: %w", f.Name(), err)
 			}

@@ -58,7 +58,8 @@ type Ledger struct {
 	grown  chan struct{} // closed and replaced when size grows
 	signer *proof.Signer
 	broken error // the writer stopped: a commit broke off
-	onStep func(string)
+
+	hooks hooks
 }
 
 // stream is the writer's memory of a stream.
@@ -104,7 +105,7 @@ func Open(ctx context.Context, main *db.DB, keys *seal.Keeper, v *vault.Vault) (
 	l := &Ledger{
 		db: main, vault: v, keys: keys,
 		queue: make(chan *job, 1024), closed: make(chan struct{}), done: make(chan struct{}),
-		streams: map[seal.Owner]*stream{}, grown: make(chan struct{}), onStep: func(string) {},
+		streams: map[seal.Owner]*stream{}, grown: make(chan struct{}),
 	}
 	if err := l.load(ctx); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
@@ -291,6 +292,7 @@ func (l *Ledger) Append(ctx context.Context, items ...vault.Sealed) ([]guia.Seq,
 // an error, not at all. fn runs in the writer, does no I/O of its own and is quick. It is for the machinery (intake); people's acts
 // go through [Ledger.Do].
 func (l *Ledger) Batch(ctx context.Context, weight int, fn func(*Tx) error) error {
+	l.hooks.onStep("ledger.Batch")
 	return l.submit(&job{ctx: ctx, weigh: weight, nest: true, run: fn})
 }
 
@@ -340,6 +342,7 @@ func (l *Ledger) actKeys(ctx context.Context, user guia.PersonID) (vault.Keys, e
 
 // Append adds sealed events to the transaction and returns the places they will have.
 func (tx *Tx) Append(items ...vault.Sealed) ([]guia.Seq, error) {
+	tx.l.hooks.onStep("ledger.Append")
 	seqs := make([]guia.Seq, len(items))
 	for i := range items {
 		it := &items[i]
@@ -363,7 +366,7 @@ func (tx *Tx) Append(items ...vault.Sealed) ([]guia.Seq, error) {
 // Record appends an event of Guia itself: who acts, which act, through what, why, and the given fields.
 func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
 	c := vault.Content{
-		Header: guia.Header{Type: t, Source: guia.Own, Record: guia.NewRecordID()},
+		Header: guia.Header{Type: t, Source: guia.Own, Record: guia.NewRecordID(), Captured: tx.l.hooks.now().UTC().Truncate(time.Millisecond)},
 		Fields: append(make(guia.Fields, 0, len(fields)+10), fields...),
 		Class:  acts, Stream: acts,
 	}

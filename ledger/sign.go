@@ -91,6 +91,7 @@ func (l *Ledger) newest(ctx context.Context) (note []byte, found bool, err error
 
 // signInto signs a checkpoint in the running transaction.
 func (l *Ledger) signInto(tx *db.Tx, size int64, root proof.Hash) error {
+	l.hooks.onStep("ledger.signInto")
 	l.mu.Lock()
 	signer := l.signer
 	l.mu.Unlock()

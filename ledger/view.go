@@ -17,7 +17,7 @@ func View(ctx context.Context, main *db.DB, v *vault.Vault) (*Ledger, error) {
 	l := &Ledger{
 		db: main, vault: v,
 		closed: make(chan struct{}), done: make(chan struct{}),
-		streams: map[seal.Owner]*stream{}, grown: make(chan struct{}), onStep: func(string) {},
+		streams: map[seal.Owner]*stream{}, grown: make(chan struct{}),
 	}
 	close(l.closed)
 	close(l.done)

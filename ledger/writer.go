@@ -94,7 +94,6 @@ func (l *Ledger) commit(jobs []*job) {
 				sign = sign || j.sign
 			}
 		}
-		l.onStep("ledger.commit")
 		var err error
 		grown, err = l.store(dtx, b, sign) // 2
 		return err
@@ -169,6 +168,7 @@ func (l *Ledger) forgetNewStreams() {
 
 // store writes the batch: leaves, rows, tiles, streams, head and, when due, a checkpoint. It returns the grown tree.
 func (l *Ledger) store(tx *db.Tx, b *batch, sign bool) (*proof.Builder, error) {
+	l.hooks.onStep("ledger.store")
 	grown := l.builder
 	if len(b.leaves) > 0 {
 		if err := tx.InsertPacked("ledger_leaf", uint64(b.first), b.leaves); err != nil {
@@ -243,7 +243,7 @@ func (l *Ledger) storeStreams(tx *db.Tx, b *batch) error {
 // noticeClock records that our clock ran backwards since the latest event, once per jump: what is captured meanwhile carries the
 // times the clock shows, and the fact stands beside them.
 func (l *Ledger) noticeClock(tx *db.Tx, b *batch) error {
-	now := time.Now()
+	now := l.hooks.now()
 	behind := time.UnixMilli(l.clock).Sub(now)
 	if behind <= jumpTolerance {
 		l.jumped = l.jumped && behind > 0
