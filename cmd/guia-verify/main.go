@@ -93,7 +93,7 @@ func run(args []string, out, errOut io.Writer, getenv func(string) string, watch
 }
 
 func (c *command) wrong(key string, args ...any) int {
-	fmt.Fprintln(c.err, c.text(key, args...))
+	fmt.Fprintln(c.err, printable(c.text(key, args...)))
 	fmt.Fprintln(c.err, c.text("guia_verify.see_help"))
 	return codeWrong
 }
@@ -168,7 +168,7 @@ func (c *command) bundle(name string, trust verify.Trust) int {
 func (c *command) unreadable(name string, cause error) int {
 	report := verify.Report{Verdict: verify.Unreadable, Findings: []verify.Finding{}}
 	c.print(name, report)
-	fmt.Fprintln(c.err, c.text("guia_verify.unreadable", fmt.Sprintf("%.200q", name), fmt.Sprintf("%.300v", cause)))
+	fmt.Fprintln(c.err, printable(c.text("guia_verify.unreadable", fmt.Sprintf("%.200q", name), fmt.Sprintf("%.300v", cause))))
 	return codeUnproven
 }
 

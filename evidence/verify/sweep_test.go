@@ -89,14 +89,14 @@ func TestEveryBitOfSignedFiles(t *testing.T) {
 		sweep(name, step(1), courier)
 	}
 	for _, name := range []string{nameManifest, nameRecords, nameSums, nameCover, nameVKey, namePEM, nameView, nameHowTo, ProofName(2), "consistency/5-8", "consistency/5.checkpoint"} {
-		sweep(name, step(29), courier) // 29 and 8 have no common divisor: every position in a byte is met
+		sweep(name, step(53), courier) // 53 and 8 have no common divisor: every position in a byte is met
 	}
 	if r := check(f.signAnew(files), trust); r.Verdict != Proven {
 		t.Fatalf("signed anew: got %s %v", r.Verdict, keysOf(r))
 	}
 	inner := []string{nameCheckpoint, ProofName(2), "consistency/5-8", "consistency/5.checkpoint", nameVKey, namePEM}
 	for _, name := range inner {
-		sweep(name, step(11), f.signAnew)
+		sweep(name, step(23), f.signAnew)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestEveryBitOfContainer(t *testing.T) {
 	f.exhibit = []int64{2}
 	bundle, trust := f.pack(), f.trust()
 	names, files := unpack(t, bundle)
-	for bit := 0; bit < 8*len(bundle); bit += step(41) {
+	for bit := 0; bit < 8*len(bundle); bit += step(83) {
 		damaged := flip(bundle, bit)
 		if check(damaged, trust).Verdict == Damaged {
 			continue
@@ -167,7 +167,7 @@ func TestEveryBitOfContainer(t *testing.T) {
 func TestRandomDamage(t *testing.T) {
 	f := newFixture(t, 260)
 	bundle, trust := f.pack(), f.trust()
-	rounds := 300
+	rounds := 200
 	if os.Getenv("GUIA_SOAK") != "" {
 		rounds = 20_000
 	}
@@ -229,6 +229,47 @@ func TestContainerTricks(t *testing.T) {
 		if r := check(bad, trust); r.Verdict != Damaged {
 			t.Errorf("%s: got %s", name, r.Verdict)
 		}
+	}
+}
+
+// TestNothingHidesBetweenFiles leaves a file in the container that its directory does not name: other programs may find it.
+func TestNothingHidesBetweenFiles(t *testing.T) {
+	f := newFixture(t, 8)
+	names, files := unpack(t, f.pack())
+	files["hidden"] = []byte("another story")
+	for _, at := range []int{1, 3, len(names)} {
+		bundle := zipOf(slices.Insert(slices.Clone(names), at, "hidden"), files)
+		record := bytes.LastIndex(bundle, []byte("hidden")) - centralLength
+		bundle = slices.Delete(bundle, record, record+centralLength+len("hidden"))
+		end := bundle[len(bundle)-endLength:]
+		le := binary.LittleEndian
+		le.PutUint16(end[8:], uint16(len(names)))
+		le.PutUint16(end[10:], uint16(len(names)))
+		le.PutUint32(end[12:], le.Uint32(end[12:])-uint32(centralLength+len("hidden")))
+		if r := check(bundle, f.trust()); r.Verdict != Damaged || keysOf(r)[0] != "verify.zip.gap" {
+			t.Errorf("before file %d: got %s %v", at, r.Verdict, keysOf(r))
+		}
+		if got, _ := unpack(t, bundle); !slices.Equal(got, names) {
+			t.Errorf("the test does not hide anything: %v", got)
+		}
+	}
+}
+
+// TestListingsAreSigned has a courier who makes both listings fit what he changed: only the signed note contradicts him.
+func TestListingsAreSigned(t *testing.T) {
+	f := newFixture(t, 8)
+	names, files := unpack(t, f.pack())
+	note := files[nameNote]
+	files[nameView] = []byte("another view")
+	_, forged := unpack(t, f.signAnew(files))
+	forged[nameNote] = note
+	if r := check(zipOf(names, forged), f.trust()); r.Verdict != Damaged || !slices.Equal(keysOf(r), []string{"verify.note.manifest"}) {
+		t.Errorf("got %s %v", r.Verdict, keysOf(r))
+	}
+	_, files = unpack(t, f.pack())
+	files[nameNote] = bytes.Replace(files[nameNote], []byte("\u2014 "), []byte("\u2014 x+00000000+AAAA\n\u2014 "), 1)
+	if r := check(zipOf(names, files), f.trust()); !slices.Equal(keysOf(r), []string{"verify.note.signature"}) {
+		t.Errorf("a line more: got %s %v", r.Verdict, keysOf(r))
 	}
 }
 
