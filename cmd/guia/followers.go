@@ -55,16 +55,14 @@ func (h *holder) follow(ctx context.Context) error {
 	if f.cancel != nil {
 		return nil
 	}
-	if f.all == nil {
-		if err := h.openFollowers(ctx); err != nil {
-			return errors.Join(err, f.closeFiles())
-		}
+	if err := h.openFollowers(ctx); err != nil {
+		return errors.Join(err, f.closeFiles())
 	}
 	targets := make([]ledger.Follower, len(f.all))
 	for i, w := range f.all {
 		at, err := w.Cursor(ctx)
 		if err != nil {
-			return err
+			return errors.Join(err, f.closeFiles())
 		}
 		w.mu.Lock()
 		w.next = at
@@ -96,7 +94,10 @@ func (h *holder) caughtUp(ctx context.Context, tell func(done, of guia.Seq)) err
 	}
 	size := h.Ledger.Size()
 	f := &h.followers
-	for _, w := range f.all {
+	f.mu.Lock()
+	all, ended := f.all, f.ended
+	f.mu.Unlock()
+	for _, w := range all {
 		for {
 			at, moved := w.at()
 			if at >= size {
@@ -107,15 +108,9 @@ func (h *holder) caughtUp(ctx context.Context, tell func(done, of guia.Seq)) err
 			case <-moved:
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-f.ended:
-				f.mu.Lock()
-				err := f.err
-				f.mu.Unlock()
-				if now, _ := w.at(); err == nil && now < size {
-					err = context.Canceled
-				}
-				if err != nil {
-					return err
+			case <-ended:
+				if now, _ := w.at(); now < size {
+					return f.why()
 				}
 			}
 		}
@@ -123,23 +118,31 @@ func (h *holder) caughtUp(ctx context.Context, tell func(done, of guia.Seq)) err
 	return nil
 }
 
-// stop ends following; the followers stay open.
-func (f *followers) stop() {
+// errRebuilt says that the followers were thrown away while somebody waited for them.
+var errRebuilt = guia.Refuse(guia.Conflict, "index.rebuilt")
+
+// why is what ended following.
+func (f *followers) why() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	return errRebuilt
+}
+
+// close ends following and closes the followers' files.
+func (f *followers) close() error {
 	f.mu.Lock()
 	cancel, ended := f.cancel, f.ended
-	f.cancel = nil
 	f.mu.Unlock()
 	if cancel != nil {
 		cancel()
 		<-ended
 	}
-}
-
-// close ends following and closes the followers' files.
-func (f *followers) close() error {
-	f.stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.cancel = nil
 	return f.closeFiles()
 }
 

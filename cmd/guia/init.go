@@ -86,6 +86,10 @@ func (p *program) init(ctx context.Context, login string, recipients []string) (
 			Escrow    string `json:"escrow"`
 		}{p.path, login, d.Ledger.Origin(), keys[0].VKey, recovery, escrow})
 	}
+	if p.quiet {
+		p.print(keys[0].VKey + "\n")
+		return nil
+	}
 	p.say("init.done", p.path, login)
 	p.print("\n")
 	p.say("init.vkey")

@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"guia"
+	"guia/account"
 	"guia/durable"
 	"guia/ledger"
 	"guia/permit"
@@ -66,4 +69,152 @@ func readRecipients(dir string) ([]string, error) {
 		return nil, nil
 	}
 	return strings.Fields(string(text)), err
+}
+
+func (p *program) keyCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Args: cobra.ArbitraryArgs, RunE: p.group}
+	var approval string
+	rotateLog := &cobra.Command{Use: "rotate-log", Args: needs(0, 0)}
+	rotateLog.Flags().StringVar(&approval, "approval", "", "")
+	rotateLog.RunE = p.inside(func(ctx context.Context, s *session) error { return s.rotateLog(ctx, approval) })
+	var recipients []string
+	escrow := &cobra.Command{Use: "escrow", Args: needs(0, 0)}
+	escrow.Flags().StringArrayVar(&recipients, "recipient", nil, "")
+	escrow.RunE = p.inside(func(ctx context.Context, s *session) error { return s.escrow(ctx, recipients) })
+	cmd.AddCommand(
+		&cobra.Command{Use: "status", Args: needs(0, 0), RunE: p.inside(func(ctx context.Context, s *session) error { return s.keyStatus(ctx) })},
+		rotateLog,
+		&cobra.Command{Use: "rotate-epoch", Args: needs(0, 0), RunE: p.inside(func(ctx context.Context, s *session) error { return s.rotateEpoch(ctx) })},
+		escrow,
+	)
+	return cmd
+}
+
+func (s *session) keyStatus(ctx context.Context) error {
+	if err := s.may(ctx, permit.ActKeyStatus); err != nil {
+		return err
+	}
+	keys, err := s.Ledger.LogKeys(ctx)
+	if err != nil {
+		return err
+	}
+	recipients, err := readRecipients(s.Path)
+	if err != nil {
+		return err
+	}
+	count, err := s.Keys.Count(ctx)
+	if err != nil {
+		return err
+	}
+	_, missing := os.Stat(escrowPath(s.Path, s.Keys.Epoch()))
+	if s.json {
+		type logKey struct {
+			VKey string `json:"vkey"`
+			From int64  `json:"from_size"`
+		}
+		list := []logKey{}
+		for _, k := range keys {
+			list = append(list, logKey{k.VKey, k.From})
+		}
+		return s.emit(struct {
+			Origin     string   `json:"origin"`
+			LogKeys    []logKey `json:"log_keys"`
+			Epoch      int      `json:"epoch"`
+			Keys       int      `json:"keys"`
+			Escrowed   bool     `json:"escrowed"`
+			Recipients []string `json:"recipients"`
+		}{s.Ledger.Origin(), list, s.Keys.Epoch(), count, missing == nil, orEmpty(recipients)})
+	}
+	var rows [][]string
+	for i, k := range keys {
+		rows = append(rows, []string{fmt.Sprint(i + 1), fmt.Sprint(k.From), k.VKey})
+	}
+	s.table([]string{s.text("col.seq"), s.text("key.from"), s.text("key.vkey")}, rows)
+	s.print("\n")
+	s.pairs(
+		s.text("key.epoch"), fmt.Sprint(s.Keys.Epoch()),
+		s.text("key.count"), s.number(int64(count)),
+		s.text("key.recipients"), strings.Join(recipients, "\n"),
+	)
+	if missing != nil {
+		s.say("key.no_escrow")
+	}
+	return nil
+}
+
+// rotateLog replaces the log key. Where somebody else may approve, and no approval is named, one is asked for.
+func (s *session) rotateLog(ctx context.Context, approval string) error {
+	vkey, err := s.Ledger.RotateKey(ctx, s.actor, approval)
+	if refusal, ok := errors.AsType[*guia.Refusal](err); ok && refusal.Key == "permit.second" {
+		id, err := account.Open(s.Ledger).Ask(ctx, s.actor, permit.ActRotateLog, "")
+		if err != nil {
+			return err
+		}
+		return guia.Refuse(guia.Blocked, "key.asked", id)
+	}
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.emit(struct {
+			VKey string `json:"vkey"`
+		}{vkey})
+	}
+	s.say("key.rotated", vkey)
+	return nil
+}
+
+// rotateEpoch replaces the epoch key, records it, and writes the new escrow copy. The order, with what is true after a crash behind
+// each step:
+//
+//  1. the new epoch key is in force (package seal) — the escrow copy of this epoch is missing, and `guia doctor` says so
+//  2. the change is recorded
+//  3. the escrow copy is written and recorded
+func (s *session) rotateEpoch(ctx context.Context) error {
+	if err := s.may(ctx, permit.ActRotateEpoch); err != nil {
+		return err
+	}
+	recipients, err := readRecipients(s.Path)
+	if err != nil {
+		return err
+	}
+	if len(recipients) == 0 { // nobody could open a backup made from now on
+		return guia.Refuse(guia.Blocked, "seal.no_recipient")
+	}
+	if err := s.Keys.RotateEpoch(ctx); err != nil { // 1
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)                                   // what has begun is ended: a missing escrow copy is worse than waiting
+	err = s.do(ctx, permit.ActRotateEpoch, func(tx *ledger.Tx) error { // 2
+		var f guia.Fields
+		f.Set("count", fmt.Sprint(s.Keys.Epoch()))
+		_, err := tx.Record(guia.EpochRotated, f)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.escrow(ctx, recipients) // 3
+}
+
+// escrow writes the escrow copy of the epoch in force, for the recipients or, when none are named, for the known ones.
+func (s *session) escrow(ctx context.Context, recipients []string) error {
+	if len(recipients) == 0 {
+		var err error
+		if recipients, err = readRecipients(s.Path); err != nil {
+			return err
+		}
+	}
+	path, err := writeEscrow(ctx, s.holder, s.actor, recipients)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.emit(struct {
+			Epoch  int    `json:"epoch"`
+			Escrow string `json:"escrow"`
+		}{s.Keys.Epoch(), path})
+	}
+	s.say("key.escrowed", s.Keys.Epoch(), path)
+	return nil
 }

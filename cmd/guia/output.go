@@ -54,7 +54,7 @@ func columns(s string) int {
 
 func runeColumns(r rune) int {
 	switch {
-	case r < 0x20 || r == 0x7f || unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+	case r < 0x20 || r == 0x7f || r == markOn || r == markOff || unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 		return 0
 	case r < 0x300:
 		return 1
@@ -114,6 +114,9 @@ func (p *program) table(head []string, rows [][]string) {
 				if p.terminal && p.width > at+10 {
 					cell = clip(cell, p.width-at)
 				}
+				if strings.ContainsRune(cell, markOn) {
+					cell = escapes.Replace(cell + string(markOff)) // the end may have been clipped
+				}
 				b.WriteString(cell)
 				break
 			}
@@ -168,6 +171,15 @@ func (p *program) pairs(pairs ...string) {
 func (p *program) colour() bool {
 	return p.terminal && !p.json && p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb"
 }
+
+// markOn and markOff stand around what was found until a line is printed: they take no column. Foreign text with them in it can make
+// itself bold, and no more.
+const (
+	markOn  = '\ue000'
+	markOff = '\ue001'
+)
+
+var escapes = strings.NewReplacer(string(markOn), "\x1b[1m", string(markOff), "\x1b[0m")
 
 func (p *program) bold(s string) string {
 	if !p.colour() {

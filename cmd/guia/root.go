@@ -147,7 +147,8 @@ func (p *program) tree() *cobra.Command {
 // commands are all commands in the order in which a newcomer meets them.
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
-		p.initCommand(), p.importCommand(), p.logCommand(), p.showCommand(),
+		p.initCommand(), p.importCommand(), p.searchCommand(), p.logCommand(), p.showCommand(), p.caseCommand(), p.bundleCommand(),
+		p.verifyCommand(), p.anchorCommand(), p.checkCommand(), p.keyCommand(), p.userCommand(), p.peopleCommand(), p.indexCommand(),
 		p.versionCommand(),
 	}
 }

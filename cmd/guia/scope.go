@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"guia"
+	"guia/index"
 	"guia/permit"
 )
 
@@ -19,26 +20,27 @@ func (s *session) scopes(ctx context.Context, act permit.Act) (scopes, error) {
 	return scopes{s, all}, err
 }
 
-// allow reports whether an event lies within the limits: everything, its legal entity, its stream, or the person who sent it.
+// allow reports whether an event lies within the limits.
 func (c scopes) allow(e *guia.Event) bool {
+	place := permit.Place{Entity: e.Fields.Get("entity"), Stream: e.Stream}
+	if key := e.Fields.Get("sender.key"); key != "" {
+		place.Person = c.session.person(e.Source, key)
+	}
+	return permit.Allows(c.all, place)
+}
+
+// index is what the index may show.
+func (c scopes) index() index.Scope {
+	s := index.Scope{All: permit.AllowsAll(c.all)}
 	for _, scope := range c.all {
-		kind, value, _ := strings.Cut(scope, ":")
-		switch kind {
-		case permit.Everything:
-			return true
+		switch kind, value, _ := strings.Cut(scope, ":"); kind {
 		case "entity":
-			if e.Fields.Get("entity") == value {
-				return true
-			}
+			s.Entities = append(s.Entities, value)
 		case "stream":
-			if e.Stream.String() == value {
-				return true
-			}
+			s.Streams = append(s.Streams, value)
 		case "person":
-			if key := e.Fields.Get("sender.key"); key != "" && guia.PersonID(c.session.Vault.PersonOwner(e.Source, key)).String() == value {
-				return true
-			}
+			s.Persons = append(s.Persons, value)
 		}
 	}
-	return false
+	return s
 }

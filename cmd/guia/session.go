@@ -18,6 +18,7 @@ import (
 type holder struct {
 	*directory.Directory
 	followers followers
+	parts     parts
 }
 
 // session is one command at work in an open data directory.

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guia"
+	"guia/ledger"
+	"guia/permit"
+)
+
+func (p *program) checkCommand() *cobra.Command {
+	var quick bool
+	cmd := &cobra.Command{Use: "check", Args: needs(0, 0)}
+	cmd.Flags().BoolVar(&quick, "quick", false, "")
+	cmd.RunE = p.inside(func(ctx context.Context, s *session) error { return s.check(ctx, quick) })
+	return cmd
+}
+
+// checkFinding is one finding as `guia check --json` prints it.
+type checkFinding struct {
+	Seq     *uint64 `json:"seq,omitempty"`
+	Field   string  `json:"field,omitempty"`
+	Key     string  `json:"key"`
+	Message string  `json:"message"`
+}
+
+// check looks at everything that is stored. Findings are printed as results; they do not stop the check.
+func (s *session) check(ctx context.Context, quick bool) error {
+	if err := s.may(ctx, permit.ActCheck); err != nil {
+		return err
+	}
+	start := time.Now()
+	g := s.begin("check.progress", false)
+	defer g.end()
+	report, err := s.Ledger.Check(ctx, ledger.CheckOptions{Quick: quick, Progress: func(done, of guia.Seq) { g.at(int64(done), int64(of), "") }})
+	if err != nil {
+		return err
+	}
+	findings := make([]checkFinding, 0, len(report.Findings))
+	for _, f := range report.Findings {
+		found := checkFinding{Field: f.Field, Key: f.Key, Message: s.text(f.Key, f.Args...)}
+		if f.HasSeq {
+			seq := uint64(f.Seq)
+			found.Seq = &seq
+		}
+		findings = append(findings, found)
+	}
+	structure := func(part string, problems []string, err error) error {
+		for _, problem := range problems {
+			findings = append(findings, checkFinding{Key: "check.structure", Message: s.text("check.structure", part, problem)})
+		}
+		return err
+	}
+	problems, err := s.Keys.Check(ctx)
+	if err := structure("keys.db", problems, err); err != nil {
+		return err
+	}
+	if !quick {
+		problems, err = s.Main.Integrity(ctx)
+		if err := structure("guia.db", problems, err); err != nil {
+			return err
+		}
+	}
+	lag, err := s.lag(ctx)
+	if err != nil {
+		return err
+	}
+	g.end()
+	if s.json {
+		err = s.emit(struct {
+			Entries     int64          `json:"entries"`
+			Tiles       int64          `json:"tiles"`
+			Checkpoints int64          `json:"checkpoints"`
+			Rows        int64          `json:"rows"`
+			Blobs       int64          `json:"blobs"`
+			Forgotten   int64          `json:"erased_slots"`
+			Quick       bool           `json:"quick"`
+			Lag         []followerLag  `json:"followers"`
+			Findings    []checkFinding `json:"findings"`
+			Seconds     float64        `json:"seconds"`
+		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, lag, findings, time.Since(start).Seconds()})
+	} else {
+		s.tellCheck(report, findings, lag, time.Since(start))
+	}
+	if err == nil && len(findings) > 0 {
+		err = exit(codeDamaged)
+	}
+	return err
+}
+
+func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag []followerLag, took time.Duration) {
+	for _, f := range findings {
+		line := f.Message
+		if f.Seq != nil || f.Field != "" {
+			where := f.Field
+			if f.Seq != nil {
+				where = "#" + strconv.FormatUint(*f.Seq, 10) + " " + where
+			}
+			line = where + "  " + line
+		}
+		s.print(line + "\n")
+	}
+	s.pairs(
+		"  "+s.text("check.entries"), s.number(r.Entries),
+		"  "+s.text("check.tiles"), s.number(r.Tiles),
+		"  "+s.text("check.checkpoints"), s.number(r.Checkpoints),
+		"  "+s.text("check.rows"), s.number(r.Rows),
+		"  "+s.text("check.blobs"), s.number(r.Blobs),
+		"  "+s.text("check.erased"), s.number(r.Forgotten),
+	)
+	for _, l := range lag {
+		if l.Behind > 0 {
+			s.say("check.behind", l.Name, s.number(int64(l.Behind)))
+		}
+	}
+	if len(findings) > 0 {
+		s.print(s.text("check.damaged", len(findings)) + "\n")
+		return
+	}
+	s.say("check.clean", took.Round(time.Millisecond*100).String())
+}
+
+// followerLag is how far a follower is behind.
+type followerLag struct {
+	Name   string `json:"name"`
+	Cursor uint64 `json:"cursor"`
+	Behind uint64 `json:"behind"`
+}
+
+// lag opens the followers, which begin to catch up, and says where they were.
+func (s *session) lag(ctx context.Context) ([]followerLag, error) {
+	size := s.Ledger.Size()
+	if err := s.follow(ctx); err != nil {
+		return nil, err
+	}
+	s.followers.mu.Lock()
+	defer s.followers.mu.Unlock()
+	var all []followerLag
+	for _, w := range s.followers.all {
+		at, _ := w.at()
+		all = append(all, followerLag{w.Name(), uint64(at), uint64(max(size, at) - at)})
+	}
+	return all, nil
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"guia"
+	"guia/index"
+	"guia/lang"
+	"guia/ledger"
+	"guia/permit"
+	"guia/source/mbox"
+	"guia/source/slack"
+)
+
+// question is what somebody searches for, as they typed it.
+type question struct {
+	text, person, conversation, from, to, kind, entity, order, after string
+	limit                                                            int
+}
+
+// filters adds the flags that narrow a search.
+func (q *question) filters(f *pflag.FlagSet) {
+	f.StringVar(&q.person, "person", "", "")
+	f.StringVar(&q.conversation, "conversation", "", "")
+	f.StringVar(&q.from, "from", "", "")
+	f.StringVar(&q.to, "to", "", "")
+}
+
+// String is the whole question as it is recorded.
+func (q *question) String() string {
+	s := q.text
+	for _, f := range [][2]string{{"person", q.person}, {"conversation", q.conversation}, {"from", q.from}, {"to", q.to}, {"kind", q.kind}, {"entity", q.entity}} {
+		if f[1] != "" {
+			s += " " + f[0] + "=" + strconv.Quote(f[1])
+		}
+	}
+	return strings.TrimSpace(s)
+}
+
+func (p *program) searchCommand() *cobra.Command {
+	q := question{}
+	cmd := &cobra.Command{Use: "search [WORDS…]", Args: cobra.ArbitraryArgs}
+	f := cmd.Flags()
+	f.SortFlags = false
+	q.filters(f)
+	f.StringVar(&q.kind, "kind", "", "")
+	f.StringVar(&q.entity, "entity", "", "")
+	f.StringVar(&q.order, "order", "newest", "")
+	f.IntVar(&q.limit, "limit", 20, "")
+	f.StringVar(&q.after, "after", "", "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		q.text = strings.Join(args, " ")
+		if q.String() == "" {
+			return guia.Refuse(guia.Invalid, "cmd.too_few", cmd.UseLine(), cmd.CommandPath())
+		}
+		if err := refuseWord("--order", q.order, "newest", "relevance"); err != nil {
+			return err
+		}
+		if q.limit < 1 || q.limit > 1000 {
+			return guia.Refuse(guia.Invalid, "cmd.flag_invalid", strconv.Itoa(q.limit), "limit", cmd.CommandPath())
+		}
+		if _, err := q.times(); err != nil {
+			return err
+		}
+		return p.inside(func(ctx context.Context, s *session) error { return s.search(ctx, q) })(cmd, args)
+	}
+	return cmd
+}
+
+// times are the limits in time.
+func (q *question) times() (limits [2]time.Time, err error) {
+	if limits[0], err = parseTime("--from", q.from, false); err != nil {
+		return limits, err
+	}
+	limits[1], err = parseTime("--to", q.to, true)
+	return limits, err
+}
+
+// query turns names into what the index knows. ok is false when a name stands for nobody or nothing: then nothing can be found.
+func (s *session) query(ctx context.Context, q question, limits scopes) (query index.Query, ok bool, err error) {
+	times, err := q.times()
+	if err != nil {
+		return query, false, err
+	}
+	query = index.Query{Text: q.text, Entity: q.entity, From: times[0], To: times[1], Limit: q.limit, After: q.after}
+	if q.order == "relevance" {
+		query.Order = index.Relevance
+	}
+	if q.kind != "" {
+		query.Kinds = []string{q.kind}
+	}
+	if q.person != "" {
+		if query.Persons, err = s.persons(ctx, q.person); err != nil || len(query.Persons) == 0 {
+			return query, false, err
+		}
+	}
+	if q.conversation != "" {
+		if query.Streams, err = s.conversations(ctx, q.conversation, limits); err != nil || len(query.Streams) == 0 {
+			return query, false, err
+		}
+	}
+	return query, true, nil
+}
+
+// persons are the pseudonyms of everybody who was ever called so, or the one whose pseudonym it is.
+func (s *session) persons(ctx context.Context, name string) ([]string, error) {
+	if _, err := guia.ParseID16(name); err == nil {
+		return []string{name}, nil
+	}
+	found, err := s.parts.people.Find(ctx, name)
+	var ids []string
+	for _, e := range found {
+		ids = append(ids, e.Person.String())
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+// conversations are the streams with that pseudonym, with that identifier at a source, or that a source describes under that name.
+func (s *session) conversations(ctx context.Context, name string, limits scopes) ([]string, error) {
+	if _, err := guia.ParseID16(name); err == nil {
+		return []string{name}, nil
+	}
+	var streams []string
+	for _, source := range []guia.SourceName{slack.Name, mbox.Name, "mapped"} {
+		id, _, found, err := s.Ledger.Stream(ctx, s.Vault.StreamOwner(source, name))
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			streams = append(streams, id.String())
+		}
+	}
+	words := strings.Map(func(r rune) rune {
+		if r == '"' || r == '(' || r == ')' || r == '-' {
+			return ' '
+		}
+		return r
+	}, name)
+	described, err := s.parts.index.Search(ctx, limits.index(), index.Query{Text: `"` + words + `"`, Kinds: []string{string(guia.ChannelSeen)}, Limit: 1000})
+	if guia.KindOf(err) == guia.Invalid { // a name of signs only
+		return streams, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range described.Hits {
+		e, err := s.Ledger.Event(ctx, guia.Seq(hit.Seq))
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(lang.Fold(e.Fields.Get("conversation.name")), lang.Fold(strings.TrimPrefix(name, "#"))) {
+			streams = append(streams, e.Stream.String())
+		}
+	}
+	slices.Sort(streams)
+	return slices.Compact(streams), nil
+}
+
+// found is one hit as `guia search --json` prints it.
+type found struct {
+	Seq          uint64   `json:"seq"`
+	Type         string   `json:"type"`
+	Time         string   `json:"time,omitempty"`
+	Sender       string   `json:"sender,omitempty"`
+	Conversation string   `json:"conversation,omitempty"`
+	Snippet      string   `json:"snippet"`
+	Marks        [][2]int `json:"marks"` // what was found, as byte ranges of snippet
+	Score        float64  `json:"score,omitempty"`
+	Erased       bool     `json:"erased,omitempty"`
+}
+
+type searchResult struct {
+	Total int     `json:"total"`
+	Next  string  `json:"next,omitempty"`
+	Hits  []found `json:"hits"`
+}
+
+// snippetLength is how many characters of a hit are shown.
+const snippetLength = 160
+
+// search finds and shows. That the search was made is durable before anything of its results is shown.
+func (s *session) search(ctx context.Context, q question) error {
+	s.parts.using.RLock()
+	defer s.parts.using.RUnlock()
+	hits, err := s.find(ctx, permit.ActSearch, q)
+	if err != nil {
+		return err
+	}
+	result := searchResult{Total: hits.Total, Next: hits.Next, Hits: make([]found, 0, len(hits.Hits))}
+	for _, hit := range hits.Hits {
+		e, err := s.Ledger.Event(ctx, guia.Seq(hit.Seq))
+		if err != nil {
+			return err
+		}
+		result.Hits = append(result.Hits, s.snippet(q.text, hit, &e))
+	}
+	if s.json {
+		return s.emit(result)
+	}
+	s.tellSearch(q, result)
+	return nil
+}
+
+// find records the search and asks the index.
+func (s *session) find(ctx context.Context, act permit.Act, q question) (index.Result, error) {
+	if _, err := index.ParseQuery(q.text); err != nil {
+		return index.Result{}, err
+	}
+	err := s.do(ctx, act, func(tx *ledger.Tx) error {
+		var f guia.Fields
+		f.Set("query", q.String())
+		_, err := tx.Record(guia.SearchMade, f)
+		return err
+	})
+	if err != nil {
+		return index.Result{}, err
+	}
+	if err := s.searchable(ctx); err != nil {
+		return index.Result{}, err
+	}
+	return s.ask(ctx, act, q)
+}
+
+// ask is the search itself, within what the user may see.
+func (s *session) ask(ctx context.Context, act permit.Act, q question) (index.Result, error) {
+	limits, err := s.scopes(ctx, act)
+	if err != nil {
+		return index.Result{}, err
+	}
+	query, ok, err := s.query(ctx, q, limits)
+	if err != nil || !ok {
+		return index.Result{}, err
+	}
+	return s.parts.index.Search(ctx, limits.index(), query)
+}
+
+func (s *session) snippet(text string, hit index.Hit, e *guia.Event) found {
+	f := found{
+		Seq: hit.Seq, Type: string(e.Type), Time: e.Fields.Get("time"), Sender: senderOf(e), Conversation: e.Fields.Get("conversation.name"),
+		Score: hit.Score, Erased: len(e.Withheld) > 0, Marks: [][2]int{},
+	}
+	if f.Conversation == "" {
+		f.Conversation = e.Fields.Get("conversation.key")
+	}
+	parts := []string{e.Fields.Get("subject"), e.Text()}
+	for _, field := range e.Fields {
+		if strings.HasPrefix(field.Name, "file.") && strings.HasSuffix(field.Name, ".name") {
+			parts = append(parts, string(field.Value))
+		}
+	}
+	whole := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")
+	snippet := index.Highlight(text, plain(whole), snippetLength)
+	f.Snippet = snippet.Text
+	if snippet.Marks != nil {
+		f.Marks = snippet.Marks
+	}
+	return f
+}
+
+func (s *session) tellSearch(q question, r searchResult) {
+	if len(r.Hits) == 0 {
+		switch {
+		case s.parts.index.Stats().Docs == 0:
+			s.say("search.no_events")
+		default:
+			s.say("search.nothing")
+		}
+		return
+	}
+	rows := make([][]string, len(r.Hits))
+	for i, h := range r.Hits {
+		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, h.Sender, h.Conversation, s.marked(h)}
+	}
+	s.table([]string{s.text("col.seq"), s.text("col.time"), s.text("col.sender"), s.text("col.conversation"), s.text("col.text")}, rows)
+	s.say("search.total", s.number(int64(len(r.Hits))), s.number(int64(r.Total)))
+	if r.Next != "" {
+		s.say("search.more", r.Next)
+	}
+}
+
+// marked shows what was found: in bold where there are colours, between ‹ › where not.
+func (s *session) marked(h found) string {
+	open, end := "‹", "›"
+	if s.colour() {
+		open, end = string(markOn), string(markOff)
+	}
+	var b strings.Builder
+	at := 0
+	for _, m := range h.Marks {
+		b.WriteString(h.Snippet[at:m[0]] + open + h.Snippet[m[0]:m[1]] + end)
+		at = m[1]
+	}
+	return b.String() + h.Snippet[at:]
+}

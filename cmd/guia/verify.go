@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"guia"
+	"guia/evidence/verify"
+	"guia/proof"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	var keys []string
+	cmd := &cobra.Command{Use: "verify BUNDLE", Args: needs(1, 1)}
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		var vkeys []string
+		for _, key := range keys {
+			read, err := p.verifierKeys(key)
+			if err != nil {
+				return err
+			}
+			vkeys = append(vkeys, read...)
+		}
+		trust, err := verify.TrustKeys(vkeys...)
+		if err != nil {
+			return guia.RefuseCause(guia.Invalid, err, "verify_cmd.key", strings.Join(keys, ", "))
+		}
+		return p.verify(p.abs(args[0]), trust)
+	}
+	return cmd
+}
+
+// verifierKeys are the keys that a flag names: the key itself, or the lines of a file.
+func (p *program) verifierKeys(s string) ([]string, error) {
+	if _, err := proof.NewVerifier(s); err == nil {
+		return []string{s}, nil
+	}
+	text, err := readSmall(p.abs(s))
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Invalid, err, "verify_cmd.key", s)
+	}
+	var keys []string
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, guia.Refuse(guia.Invalid, "verify_cmd.key", s)
+	}
+	return keys, nil
+}
+
+// mostSmall is the largest key or checkpoint file that is read.
+const mostSmall = 256 << 10
+
+// readSmall reads a file that people hand over: a key, a checkpoint.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
+	}
+	defer f.Close() // only read
+	text, err := io.ReadAll(io.LimitReader(f, mostSmall+1))
+	if err == nil && len(text) > mostSmall {
+		err = errors.New("larger than 256 KiB")
+	}
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
+	}
+	return text, nil
+}
+
+// verify checks a bundle: 0 proven, 1 not proven because no key vouches for it, or the file cannot be read, 3 damage.
+func (p *program) verify(path string, trust verify.Trust) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
+	}
+	defer f.Close() // only read
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, "not a regular file")
+	}
+	g := p.begin("verify_cmd.progress", true)
+	report := verify.Verify(f, info.Size(), trust, verify.Limits{Progress: func(done, of int64) { g.at(done, of, "") }})
+	g.end()
+	if p.json {
+		if err := p.emit(report); err != nil {
+			return err
+		}
+	} else {
+		for i, paragraph := range report.Words() {
+			if i > 0 {
+				p.print("\n")
+			}
+			p.print(p.bold(paragraph.Heading.In(p.text)) + "\n")
+			for _, line := range paragraph.Lines {
+				p.print("  " + strings.ReplaceAll(line.In(p.text), "\n", "\n  ") + "\n")
+			}
+		}
+	}
+	switch report.Verdict {
+	case verify.Proven:
+		return nil
+	case verify.Damaged:
+		return exit(codeDamaged)
+	case verify.Unproven, verify.Unreadable:
+	}
+	return exit(codeFailed)
+}
