@@ -206,7 +206,7 @@ func (l *Ledger) store(tx *db.Tx, b *batch, sign bool) (*proof.Builder, error) {
 			return nil, fmt.Errorf("store head: %w", err)
 		}
 	}
-	now := time.Now()
+	now := l.hooks.now()
 	if grown.Size() > l.signedSize && (sign || now.Sub(l.signedAt) >= signInterval) {
 		if err := l.signInto(tx, grown.Size(), root); err != nil {
 			return nil, err
