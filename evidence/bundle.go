@@ -202,13 +202,15 @@ func (b *build) learn(ctx context.Context) error {
 		b.preview.Rules = append(b.preview.Rules, RuleCount{Rule: one.kind + "=" + one.value})
 	}
 	if b.req.Redact.has("person") {
+		people := map[personKey]int{}
 		err := b.each(ctx, b.items, false, func(d *disclosed) error {
-			b.redactor.learn(&d.Leaf.Header, d.fields)
+			b.redactor.learn(people, &d.Leaf.Header, d.fields)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		b.redactor.people = people
 	}
 	err := b.each(ctx, b.items, false, func(d *disclosed) error {
 		b.preview.count(d.fields, d.judgement)

@@ -16,6 +16,7 @@ import (
 	"guia/lang"
 	"guia/ledger"
 	"guia/permit"
+	"guia/proof"
 	"guia/source"
 )
 
@@ -194,10 +195,30 @@ func TestRefusalsBeforeAnythingIsRecorded(t *testing.T) {
 	}
 }
 
+// A checkpoint that the log's own key signed over another history is found: this is how a rollback shows.
+func TestACheckpointOfAnotherHistoryIsRefused(t *testing.T) {
+	o := newOffice(t)
+	c := o.open("case", o.bring("acme", says("1", "Chan", "first"))...)
+	for _, lie := range []proof.Checkpoint{
+		{Origin: o.Ledger.Origin(), Size: 2, Root: proof.LeafHash([]byte("another history"))},
+		{Origin: o.Ledger.Origin(), Size: 1000, Root: proof.LeafHash([]byte("a longer history"))},
+	} {
+		skey, _, err := o.Keys.Secret(o.ctx, "log.1")
+		must(t, err)
+		signer, err := proof.NewSigner(string(skey))
+		must(t, err)
+		req := o.request(c)
+		req.Since, err = proof.SignCheckpoint(lie, signer)
+		must(t, err)
+		_, err = Build(o.ctx, o.Ledger, o.ana, req, nil)
+		want(t, err, guia.Damaged, "evidence.since_differs")
+	}
+}
+
 func (o *office) checkpoint() []byte {
 	o.Helper()
 	note, err := o.Ledger.Checkpoint(o.ctx)
-	must(o.T, err)
+	must(o.TB, err)
 	return note
 }
 
@@ -263,7 +284,7 @@ func TestWhoMaySeeLessGetsLessAndTheAttemptIsRecorded(t *testing.T) {
 func (o *office) lastIs(kind guia.Type, seqs string) {
 	o.Helper()
 	e, err := o.Ledger.Event(o.ctx, o.Ledger.Size()-1)
-	must(o.T, err)
+	must(o.TB, err)
 	if e.Type != kind || e.Fields.Get("seqs") != seqs {
 		o.Errorf("the newest event is %s with %q, want %s with %q", e.Type, e.Fields.Get("seqs"), kind, seqs)
 	}
@@ -329,7 +350,7 @@ func TestEveryIntentHasItsOutcome(t *testing.T) {
 func (o *office) failed(out string) {
 	o.Helper()
 	e, err := o.Ledger.Event(o.ctx, o.Ledger.Size()-1)
-	must(o.T, err)
+	must(o.TB, err)
 	if e.Type != guia.BundleExported || e.Fields.Get("act.outcome") != "failed" || e.Fields.Bytes("digest") != nil {
 		o.Errorf("the newest event is %s: %v", e.Type, e.Fields)
 	}

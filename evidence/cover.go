@@ -67,3 +67,11 @@ func (b *build) claims() []string {
 	slices.Sort(claims)
 	return slices.Compact(claims)
 }
+
+// claimOrder is the order in which people read the claims: what is shown, what is not, and how far the parts reach.
+var claimOrder = []string{
+	"claim.unchanged", "claim.key_from_elsewhere", "claim.not_truth", "claim.no_outside_time", "claim.positions", "claim.no_holes", "claim.holes",
+	"claim.gaps", "claim.grade_a", "claim.grade_b", "claim.grade_c", "claim.grade_d", "claim.grade_unknown", "claim.times_missing",
+	"claim.files_missing", "claim.redacted", "claim.passages_withheld", "claim.mentions_not_searched", "claim.files_not_searched", "claim.erased",
+	"claim.view_is_no_proof",
+}

@@ -25,15 +25,15 @@ import (
 
 // office is a data directory with people in it.
 type office struct {
-	*testing.T
+	testing.TB
 	*directory.Directory
 	ctx context.Context
 	ana guia.Actor // may do everything
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
-	o := &office{T: t, ctx: t.Context()}
+	o := &office{TB: t, ctx: t.Context()}
 	u := permit.User{ID: guia.NewPersonID(), Login: "ana"}
 	for _, r := range []permit.Role{permit.Administrator, permit.Officer} {
 		u.Grants = append(u.Grants, permit.Grant{Role: r, Scope: permit.Everything})
@@ -55,7 +55,7 @@ func newOffice(t *testing.T) *office {
 func (o *office) hire(login string, grants ...permit.Grant) guia.Actor {
 	o.Helper()
 	id := guia.NewPersonID()
-	must(o.T, o.Ledger.Batch(o.ctx, 0, func(tx *ledgerTx) error {
+	must(o.TB, o.Ledger.Batch(o.ctx, 0, func(tx *ledgerTx) error {
 		if err := permit.AddUser(tx.Tx, id, login, ""); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (o *office) hire(login string, grants ...permit.Grant) guia.Actor {
 	return guia.Actor{User: id, Login: login, Via: "os-login"}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func must(t *testing.T, err error) {
 }
 
 // want demands a refusal of a kind with a key.
-func want(t *testing.T, err error, kind guia.Kind, key string) {
+func want(t testing.TB, err error, kind guia.Kind, key string) {
 	t.Helper()
 	refusal, ok := errors.AsType[*guia.Refusal](err)
 	if !ok || refusal.Kind != kind || refusal.Key != key {
@@ -108,7 +108,7 @@ func (o *office) bring(entity string, records ...source.Record) []guia.Seq {
 	first := o.Ledger.Size() + 1 // behind import.started
 	feed := intake.Feed{Entity: entity, Class: "chat", Channel: guia.ChannelExport, Grade: guia.GradeC, Normaliser: "test/1"}
 	_, err := o.Intake.Import(o.ctx, o.ana, feed, &pages{"slack", records}, "sha256:"+strings.Repeat("ab", 32)+" 7", true, nil)
-	must(o.T, err)
+	must(o.TB, err)
 	seqs := make([]guia.Seq, len(records))
 	for i := range seqs {
 		seqs[i] = first + guia.Seq(i)
@@ -139,9 +139,9 @@ func attach(r source.Record, name, content string) source.Record {
 func (o *office) open(name string, seqs ...guia.Seq) Case {
 	o.Helper()
 	c, err := OpenCase(o.ctx, o.Ledger, o.ana, name)
-	must(o.T, err)
+	must(o.TB, err)
 	n, err := Add(o.ctx, o.Ledger, o.ana, c, seqs)
-	must(o.T, err)
+	must(o.TB, err)
 	if n != len(unique(seqs)) {
 		o.Fatalf("added %d of %d", n, len(seqs))
 	}
@@ -151,7 +151,7 @@ func (o *office) open(name string, seqs ...guia.Seq) Case {
 func (o *office) request(c Case, redact ...string) BundleRequest {
 	o.Helper()
 	r, err := ParseRedaction(redact)
-	must(o.T, err)
+	must(o.TB, err)
 	return BundleRequest{Case: c, Out: filepath.Join(o.TempDir(), "case.asice"), Redact: r, Program: "guia test", Sign: o.sign}
 }
 
@@ -184,7 +184,7 @@ type packed struct {
 func (o *office) build(req BundleRequest) packed {
 	o.Helper()
 	result, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
-	must(o.T, err)
+	must(o.TB, err)
 	return o.read(result)
 }
 
@@ -192,11 +192,11 @@ func (o *office) read(result Result) packed {
 	o.Helper()
 	p := packed{Result: result, Files: map[string][]byte{}}
 	keys, err := o.Ledger.LogKeys(o.ctx)
-	must(o.T, err)
+	must(o.TB, err)
 	trust, err := verify.TrustKeys(keys[0].VKey)
-	must(o.T, err)
+	must(o.TB, err)
 	content, err := os.ReadFile(result.Path)
-	must(o.T, err)
+	must(o.TB, err)
 	p.Report = verify.Verify(bytes.NewReader(content), int64(len(content)), trust, verify.Limits{})
 	if p.Report.Verdict != verify.Proven {
 		for _, f := range p.Report.Findings {
@@ -205,16 +205,16 @@ func (o *office) read(result Result) packed {
 		o.Fatalf("verdict %s", p.Report.Verdict)
 	}
 	z, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
-	must(o.T, err)
+	must(o.TB, err)
 	for _, f := range z.File {
 		r, err := f.Open()
-		must(o.T, err)
+		must(o.TB, err)
 		p.Files[f.Name], err = io.ReadAll(r)
-		must(o.T, err)
+		must(o.TB, err)
 	}
 	for line := range bytes.Lines(p.Files["records.jsonl"]) {
 		var l verify.Line
-		must(o.T, verify.ParseLine(&l, line))
+		must(o.TB, verify.ParseLine(&l, line))
 		p.Lines = append(p.Lines, l)
 	}
 	return p
@@ -274,7 +274,7 @@ func (o *office) signAsStranger(text []byte) ([]byte, error) {
 func (o *office) forget(person string, seqs ...guia.Seq) {
 	o.Helper()
 	classes, err := o.Keys.Existing(o.ctx, o.Vault.PersonOwner("slack", person))
-	must(o.T, err)
+	must(o.TB, err)
 	if len(classes) == 0 {
 		o.Fatal("the person has no keys")
 	}
@@ -286,12 +286,12 @@ func (o *office) forget(person string, seqs ...guia.Seq) {
 	}
 	for _, seq := range seqs {
 		e, err := o.Ledger.Entry(o.ctx, seq)
-		must(o.T, err)
+		must(o.TB, err)
 		row, changed, err := o.Vault.Forget(o.ctx, seq, e.Leaf.Header, e.Row, keks)
-		must(o.T, err)
+		must(o.TB, err)
 		if changed {
-			must(o.T, o.Ledger.Batch(o.ctx, 0, func(tx *ledgerTx) error { return o.Vault.Replace(tx.Tx, seq, row) }))
+			must(o.TB, o.Ledger.Batch(o.ctx, 0, func(tx *ledgerTx) error { return o.Vault.Replace(tx.Tx, seq, row) }))
 		}
 	}
-	must(o.T, o.Keys.Destroy(o.ctx, ids))
+	must(o.TB, o.Keys.Destroy(o.ctx, ids))
 }

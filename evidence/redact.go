@@ -139,19 +139,20 @@ type personKey struct {
 	key    string
 }
 
-// redactor judges fields. It learns first ([redactor.learn]) and may then be asked by many goroutines.
+// redactor judges fields. It may be asked by many goroutines; people is set between two passes.
 type redactor struct {
 	Redaction
 	people map[personKey]int // the person rule that withholds this person
 }
 
-func newRedactor(r Redaction) *redactor { return &redactor{r, map[personKey]int{}} }
+func newRedactor(r Redaction) *redactor { return &redactor{Redaction: r} }
 
-// learn finds out under which identifiers the named persons speak, so that a record in which they have another name is withheld too.
-func (r *redactor) learn(header *guia.Header, fields []vault.Disclosure) {
+// learn finds out under which identifiers the named persons speak, so that a record in which they have another name is withheld
+// too. It only fills people: the redactor may be judging at the same time, and gets them when all are known.
+func (r *redactor) learn(people map[personKey]int, header *guia.Header, fields []vault.Disclosure) {
 	if key := senderKey(fields); key != "" {
 		if i := r.person(header, fields); i >= 0 {
-			r.people[personKey{header.Source, key}] = i
+			people[personKey{header.Source, key}] = i
 		}
 	}
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -126,7 +127,7 @@ func TestEachKindOfRuleWithholdsAndTheRestStillVerifies(t *testing.T) {
 func fieldNames(o *office, seq guia.Seq) (names []string) {
 	o.Helper()
 	_, fields, err := o.Ledger.Disclose(o.ctx, seq)
-	must(o.T, err)
+	must(o.TB, err)
 	for _, f := range fields {
 		names = append(names, f.Name)
 	}
@@ -298,5 +299,24 @@ func TestNamesOfFilesAreHarmless(t *testing.T) {
 		if got := saveAs(name); got != want {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}
+	}
+}
+
+func TestManyRecordsAreJudgedWhileOthersAreLearned(t *testing.T) {
+	o := newOffice(t)
+	var records []source.Record
+	for i := range 500 {
+		r := says(strconv.Itoa(i), []string{"Ana", "Chan"}[i%2], "text")
+		if i > 250 {
+			r.Sender.Name, r.Sender.Address = "renamed", ""
+		}
+		records = append(records, r)
+	}
+	c := o.open("case", o.bring("acme", records...)...)
+	r, err := ParseRedaction([]string{"person=Chan"})
+	must(t, err)
+	plan, err := Plan(o.ctx, o.Ledger, o.ana, c, r)
+	if err != nil || plan.Rules[0].Records != 250 {
+		t.Errorf("%+v, %v", plan, err)
 	}
 }

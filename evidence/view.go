@@ -118,6 +118,7 @@ type page struct {
 	Style         template.CSS
 	Policy        string
 	Cover         verify.Cover
+	Claims        []string // of the cover, in an order for reading
 	Key           string
 	Conversations []conversation
 	Custody       []custodyRow
@@ -164,6 +165,7 @@ type record struct {
 	Members     []piece
 	Reply       *link
 	EditOf      *link
+	Removes     bool // EditOf names what this event removes
 	Same        *link
 	EditedBy    []link
 	RemovedBy   []link
@@ -277,6 +279,10 @@ func (b *build) page() *page {
 		Lang: b.req.Language.String(), l: b.req.Language, Style: template.CSS(viewStyle), Cover: b.cover, Key: b.signer.VKey(),
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 	}
+	p.Cover.Case = printable(p.Cover.Case)
+	p.Claims = slices.SortedStableFunc(slices.Values(b.cover.Claims), func(x, y string) int {
+		return cmp.Compare(slices.Index(claimOrder, x), slices.Index(claimOrder, y))
+	})
 	for _, name := range slices.Sorted(maps.Keys(b.facts.withheld)) {
 		p.Withheld = append(p.Withheld, *b.facts.withheld[name])
 	}
@@ -337,7 +343,7 @@ func arrange(events []*shown, places map[string]int64) []record {
 	var roots []*shown
 	for _, e := range ordered {
 		root := first[e.Fields.Get("thread")]
-		if root != nil && root != e && first[root.Fields.Get("thread")] != e {
+		if root != nil && root != e {
 			children[root] = append(children[root], e)
 		} else {
 			roots = append(roots, e)
@@ -345,8 +351,13 @@ func arrange(events []*shown, places map[string]int64) []record {
 	}
 	var records []record
 	day := ""
+	placed := map[*shown]bool{}
 	var put func(e *shown, nested bool)
 	put = func(e *shown, nested bool) {
+		if placed[e] {
+			return
+		}
+		placed[e] = true
 		r := e.record(first, edits, removed, places)
 		r.Nested = nested || r.Reply != nil
 		if r.Day == day {
@@ -355,19 +366,15 @@ func arrange(events []*shown, places map[string]int64) []record {
 			day = r.Day
 		}
 		records = append(records, r)
-		mine := children[e]
-		delete(children, e)
-		for _, child := range mine {
+		for _, child := range children[e] {
 			put(child, true)
 		}
 	}
 	for _, e := range roots {
 		put(e, false)
 	}
-	for _, e := range ordered { // threads that answer each other in a circle
-		if _, left := children[e]; left {
-			put(e, false)
-		}
+	for _, e := range ordered { // what is left are threads that answer each other in a circle
+		put(e, false)
 	}
 	return records
 }
@@ -404,7 +411,7 @@ func (e *shown) record(first map[string]*shown, edits, removed map[string][]*sho
 		r.Reply = linkTo(first[to])
 	}
 	if of := e.Fields.Get("edit_of"); of != "" {
-		r.EditOf = linkTo(first[of])
+		r.EditOf, r.Removes = linkTo(first[of]), e.Type == guia.MessageDeleted
 	} else if key != "" {
 		for _, other := range edits[key] {
 			r.EditedBy = append(r.EditedBy, *linkTo(other))

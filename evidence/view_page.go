@@ -15,8 +15,19 @@ func renderView(w io.Writer, p *page) error {
 	if err != nil {
 		return err
 	}
+	known := map[string]string{} // a sentence without places stands on the page once a record
 	return t.Funcs(template.FuncMap{
-		"t": func(key string, args ...any) string { return lang.Text(p.l, key, args...) },
+		"t": func(key string, args ...any) string {
+			if len(args) > 0 {
+				return lang.Text(p.l, key, args...)
+			}
+			sentence, ok := known[key]
+			if !ok {
+				sentence = lang.Text(p.l, key)
+				known[key] = sentence
+			}
+			return sentence
+		},
 	}).Execute(w, p)
 }
 
@@ -109,7 +120,7 @@ const viewHTML = `<!DOCTYPE html>
 </section>
 <section id="claims">
 <h2>{{t "view.claims"}}</h2>
-<ul class="claims">{{range .Cover.Claims}}<li>{{t .}}</li>{{end}}</ul>
+<ul class="claims">{{range .Claims}}<li>{{t .}}</li>{{end}}</ul>
 </section>
 <section id="conversations">
 <h2>{{t "view.conversations"}}</h2>
@@ -121,7 +132,7 @@ const viewHTML = `<!DOCTYPE html>
 <p class="line"><span class="who">{{if .Who.Is}}{{template "piece" .Who}}{{else}}{{t "view.nobody"}}{{end}}</span>{{range .WhoMore}} <span class="more">{{template "piece" .}}</span>{{end}}
 <span class="when">{{if .TimeHidden.Is}}{{template "piece" .TimeHidden}}{{else if .NoTime}}<strong>{{t "view.no_time"}}</strong>{{else}}<time>{{.Clock}}</time> <span class="zone">{{.Zone}}{{if .Assumed}} · {{t "view.zone_assumed"}}{{end}}</span>{{end}}</span>
 <span class="tags">{{with .Type}}<span class="type">{{t (type .)}}</span>{{end}}<span class="grade g{{.Grade}}" title="{{t (low .Grade)}}">{{.Grade}}</span> <a class="seq" href="#e{{.Seq}}">#{{.Seq}}</a></span></p>
-{{if .Reply}}<p class="ref">↳ {{t "view.reply"}} {{template "link" .Reply}}</p>{{end}}{{if .EditOf}}<p class="ref">✎ {{t "view.edit_of"}} {{template "link" .EditOf}}</p>{{end}}
+{{if .Reply}}<p class="ref">↳ {{t "view.reply"}} {{template "link" .Reply}}</p>{{end}}{{if .EditOf}}<p class="ref">{{if .Removes}}✕ {{t "view.removes"}}{{else}}✎ {{t "view.edit_of"}}{{end}} {{template "link" .EditOf}}</p>{{end}}
 {{if .To}}<p class="to">{{t "view.to"}} {{range $i, $p := .To}}{{if $i}}, {{end}}{{template "piece" $p}}{{end}}</p>{{end}}
 {{if .Subject.Is}}<p class="subject">{{template "piece" .Subject}}</p>{{end}}
 {{if .Text}}<div class="text" dir="auto">{{range .Text}}{{template "piece" .}}{{end}}</div>{{end}}
@@ -140,7 +151,7 @@ const viewHTML = `<!DOCTYPE html>
 <p>{{t "view.custody_lead"}}</p>
 <div class="scroll"><table class="custody">
 <thead><tr><th>#</th><th>{{t "view.when"}}</th><th>{{t "view.what"}}</th><th>{{t "view.who"}}</th><th>{{t "view.details"}}</th></tr></thead>
-<tbody>{{range .Custody}}<tr id="e{{.Seq}}"><td class="mono">{{.Seq}}</td><td class="nowrap">{{.When}}</td><td>{{t (act .Act)}}{{with .Note}} <em>{{t .}}</em>{{end}}</td><td>{{if .Who.Is}}{{template "piece" .Who}}{{end}}{{with .Via}} <small>{{.}}</small>{{end}}{{with .Account}}<br><small class="mono">{{.}}</small>{{end}}</td><td>{{range .Details}}<div><small class="mono">{{.Name}}</small> {{template "piece" .Value}}</div>{{end}}</td></tr>
+<tbody>{{range .Custody}}<tr id="e{{.Seq}}"><td class="mono nowrap">{{.Seq}}</td><td class="nowrap">{{.When}}</td><td>{{t (act .Act)}}{{with .Note}} <em>{{t .}}</em>{{end}}</td><td>{{if .Who.Is}}{{template "piece" .Who}}{{end}}{{with .Via}} <small>{{.}}</small>{{end}}{{with .Account}}<br><small class="mono">{{.}}</small>{{end}}</td><td>{{range .Details}}<div><small class="mono">{{.Name}}</small> {{template "piece" .Value}}</div>{{end}}</td></tr>
 {{end}}</tbody>
 </table></div>
 </section>

@@ -1,0 +1,41 @@
+package evidence
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"guia/source"
+)
+
+// BenchmarkTenThousandEvents is the figure of the issue "Proof that holds": under 5 seconds with proofs and view.
+func BenchmarkTenThousandEvents(b *testing.B) {
+	for _, rule := range []string{"", "person=Ana"} {
+		b.Run("redact "+rule, func(b *testing.B) { tenThousand(b, rule) })
+	}
+}
+
+func tenThousand(b *testing.B, rule string) {
+	o := newOffice(b)
+	records := make([]source.Record, 10_000)
+	for i := range records {
+		r := says(fmt.Sprint(i), []string{"Ana", "陳大文", "João"}[i%3], fmt.Sprintf("message %d: %s", i, strings.Repeat("佣金 commission ", i%20)))
+		r.Stream = fmt.Sprint("C", i%40)
+		records[i] = r
+	}
+	c := o.open("ten thousand", o.bring("acme", records...)...)
+	var rules []string
+	if rule != "" {
+		rules = []string{rule}
+	}
+	var size int64
+	for b.Loop() {
+		req := o.request(c, rules...)
+		result, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
+		must(b, err)
+		size = result.File.Size
+		must(b, os.Remove(req.Out))
+	}
+	b.ReportMetric(float64(size)/10_000, "B/event")
+}
