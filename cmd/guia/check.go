@@ -36,7 +36,12 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	start := time.Now()
 	g := s.begin("check.progress", false)
 	defer g.end()
-	report, err := s.Ledger.Check(ctx, ledger.CheckOptions{Quick: quick, Progress: func(done, of guia.Seq) { g.at(int64(done), int64(of), "") }})
+	options := ledger.CheckOptions{Quick: quick, Progress: func(done, of guia.Seq) { g.at(int64(done), int64(of), "") }}
+	look := s.Check
+	if quick { // without SQLite's own look at every page
+		look = s.Ledger.Check
+	}
+	report, err := look(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -48,22 +53,6 @@ func (s *session) check(ctx context.Context, quick bool) error {
 			found.Seq = &seq
 		}
 		findings = append(findings, found)
-	}
-	structure := func(part string, problems []string, err error) error {
-		for _, problem := range problems {
-			findings = append(findings, checkFinding{Key: "check.structure", Message: s.text("check.structure", part, problem)})
-		}
-		return err
-	}
-	problems, err := s.Keys.Check(ctx)
-	if err := structure("keys.db", problems, err); err != nil {
-		return err
-	}
-	if !quick {
-		problems, err = s.Main.Integrity(ctx)
-		if err := structure("guia.db", problems, err); err != nil {
-			return err
-		}
 	}
 	lag, err := s.lag(ctx)
 	if err != nil {

@@ -20,15 +20,8 @@ import (
 	"guia/permit"
 )
 
-// The escrow copies of the epoch keys lie in the data directory, one a key: they open with a recovery key only.
-const (
-	escrowFolder   = "escrow"
-	recipientsFile = "recipients.txt"
-)
-
-func escrowPath(dir string, epoch int) string {
-	return filepath.Join(dir, escrowFolder, fmt.Sprintf("epoch-%d.age", epoch))
-}
+// recipientsFile stands beside the escrow copies and says for whom the last one was made.
+const recipientsFile = "recipients.txt"
 
 // writeEscrow encrypts the epoch key in force to the recipients, replacing an earlier copy for this epoch, remembers the recipients
 // for the next epoch, and records it. After a crash the copy may be there without its event; writing it again is harmless.
@@ -42,8 +35,7 @@ func writeEscrow(ctx context.Context, h *holder, actor guia.Actor, recipients []
 	if err := h.Keys.Escrow(&copied, recipients); err != nil {
 		return "", err
 	}
-	path = escrowPath(h.Path, h.Keys.Epoch())
-	folder := filepath.Dir(path)
+	path, folder := h.EscrowPath(h.Keys.Epoch()), h.EscrowFolder()
 	if err := durable.MkdirAll(folder, 0o700); err != nil {
 		return "", guia.RefuseCause(guia.Blocked, err, "directory.unwritable", folder)
 	}
@@ -63,8 +55,8 @@ func writeEscrow(ctx context.Context, h *holder, actor guia.Actor, recipients []
 }
 
 // readRecipients returns to whom the last escrow copy was encrypted; none when there is none.
-func readRecipients(dir string) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, escrowFolder, recipientsFile))
+func readRecipients(h *holder) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(h.EscrowFolder(), recipientsFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -98,7 +90,7 @@ func (s *session) keyStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	recipients, err := readRecipients(s.Path)
+	recipients, err := readRecipients(s.holder)
 	if err != nil {
 		return err
 	}
@@ -106,7 +98,7 @@ func (s *session) keyStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, missing := os.Stat(escrowPath(s.Path, s.Keys.Epoch()))
+	_, missing := os.Stat(s.EscrowPath(s.Keys.Epoch()))
 	if s.json {
 		type logKey struct {
 			VKey string `json:"vkey"`
@@ -174,7 +166,7 @@ func (s *session) rotateEpoch(ctx context.Context) error {
 	if err := s.may(ctx, permit.ActRotateEpoch); err != nil {
 		return err
 	}
-	recipients, err := readRecipients(s.Path)
+	recipients, err := readRecipients(s.holder)
 	if err != nil {
 		return err
 	}
@@ -201,7 +193,7 @@ func (s *session) rotateEpoch(ctx context.Context) error {
 func (s *session) escrow(ctx context.Context, recipients []string) error {
 	if len(recipients) == 0 {
 		var err error
-		if recipients, err = readRecipients(s.Path); err != nil {
+		if recipients, err = readRecipients(s.holder); err != nil {
 			return err
 		}
 	}

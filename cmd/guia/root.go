@@ -83,28 +83,35 @@ func (p *program) report(ctx context.Context, err error) int {
 		Kind    string `json:"kind"`
 		Key     string `json:"key"`
 		Message string `json:"message"`
+		Cause   string `json:"cause,omitempty"` // for whoever runs the machine; in no particular language
 	}
 	var s said
 	code := codeFailed
 	refusal, ok := errors.AsType[*guia.Refusal](err)
 	switch {
 	case ok && !(interrupted(ctx, err) && refusal.Kind != guia.Damaged):
-		s = said{refusal.Kind.String(), refusal.Key, p.text(refusal.Key, refusal.Args...)}
+		s = said{Kind: refusal.Kind.String(), Key: refusal.Key, Message: p.text(refusal.Key, refusal.Args...)}
 		switch refusal.Kind {
 		case guia.Invalid:
 			code = codeWrong
 		case guia.Damaged:
 			code = codeDamaged
 		}
+		if refusal.Cause != nil && refusal.Kind != guia.Invalid {
+			s.Cause = refusal.Cause.Error()
+		}
 	case interrupted(ctx, err):
-		s = said{"interrupted", "cmd.interrupted", p.text("cmd.interrupted")}
+		s = said{Kind: "interrupted", Key: "cmd.interrupted", Message: p.text("cmd.interrupted")}
 	default:
-		s = said{"failed", "cmd.failed", p.text("cmd.failed", err.Error())}
+		s = said{Kind: "failed", Key: "cmd.failed", Message: p.text("cmd.failed", err.Error())}
 	}
 	if p.json {
 		// Errors in writing an error have nowhere to go.
 		_ = (&program{env: env{stdout: p.stderr}}).emit(map[string]said{"error": s})
 		return code
+	}
+	if s.Cause != "" {
+		s.Message += "\n(" + s.Cause + ")"
 	}
 	_, _ = io.WriteString(p.stderr, "guia: "+s.Message+"\n")
 	return code
@@ -148,8 +155,8 @@ func (p *program) tree() *cobra.Command {
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.initCommand(), p.importCommand(), p.searchCommand(), p.logCommand(), p.showCommand(), p.caseCommand(), p.bundleCommand(),
-		p.verifyCommand(), p.anchorCommand(), p.checkCommand(), p.keyCommand(), p.userCommand(), p.peopleCommand(), p.indexCommand(),
-		p.versionCommand(),
+		p.verifyCommand(), p.peopleCommand(), p.anchorCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(), p.keyCommand(),
+		p.userCommand(), p.indexCommand(), p.doctorCommand(), p.versionCommand(), p.demoCommand(),
 	}
 }
 
