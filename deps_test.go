@@ -28,7 +28,8 @@ const floors = `
 	# PURE: the same answer for the same bytes, today and in ten years; no files, no network.
 	WORDS < canon, law, lang, pii, proof, stamp;
 	canon, lang, proof, stamp < evidence/verify;
-	canon, evidence/verify, lang, law, pii, proof, stamp < PURE;
+	lang < evidence/howto;
+	canon, evidence/howto, evidence/verify, lang, law, pii, proof, stamp < PURE;
 
 	# TOOLS: one way each to touch the machine.
 	PURE < durable, fetch, geo, httpd, typeset;
@@ -43,7 +44,8 @@ const floors = `
 	permit, vault < ledger;
 	source, classify, ledger < intake;
 	ledger < people < index < evidence < archive;
-	archive, classify, evidence, extract, index, intake, ledger, people, permit, source, vault < LINE;
+	intake, people, index < directory < archive;
+	archive, classify, directory, evidence, extract, index, intake, ledger, people, permit, source, vault < LINE;
 
 	# DESKS: one job each; they speak through the ledger. Only report reads them all.
 	LINE < access, account, dossier, egress, handbook, matter, posture, retain, train, watch;
