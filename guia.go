@@ -132,6 +132,10 @@ func dotted(s string, most int) bool {
 	return !edge
 }
 
+// ValidFieldName reports whether name has the form of a field name: lower-case words of letters, digits and underscores joined by
+// dots, at most 64 bytes. Whether it is registered is another question ([SlotOf]): a younger program registers more.
+func ValidFieldName(name string) bool { return dotted(name, 64) }
+
 // SourceName is the short registered name of a kind of source: "slack", "mbox", "mapped", "dingtalk"; "guia" for what happened
 // in the program itself. Lower-case letters, digits and hyphens, at most 32 bytes.
 type SourceName string

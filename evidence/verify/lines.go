@@ -261,8 +261,8 @@ func (c *checker) fields(l *Line, leaf *canon.Leaf, out *outcome) {
 	c.commitments = c.commitments[:0]
 	for i := range l.Fields {
 		f := &l.Fields[i]
-		_, registered := guia.SlotOf(f.Name)
-		if !registered {
+		sound := guia.ValidFieldName(f.Name)
+		if !sound {
 			c.find(stageLines, f.Name, "verify.field.name")
 		}
 		if i > 0 && l.Fields[i-1].Name >= f.Name {
@@ -270,7 +270,7 @@ func (c *checker) fields(l *Line, leaf *canon.Leaf, out *outcome) {
 		}
 		c.commitments = append(c.commitments, canon.Commitment{Name: f.Name, Hash: f.Commitment})
 		if f.Withheld != "" {
-			if registered {
+			if sound {
 				c.batchOf.withhold(f)
 			}
 			continue
