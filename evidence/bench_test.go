@@ -39,3 +39,18 @@ func tenThousand(b *testing.B, rule string) {
 	}
 	b.ReportMetric(float64(size)/10_000, "B/event")
 }
+
+// BenchmarkSmallCaseOfALargeLedger shows what the search for the chain of custody costs: it reads the whole ledger.
+func BenchmarkSmallCaseOfALargeLedger(b *testing.B) {
+	o := newOffice(b)
+	var few []source.Record
+	for i := range 50_000 {
+		few = append(few, says(fmt.Sprint(i), "Ana", fmt.Sprintf("message %d: %s", i, strings.Repeat("commission ", i%20))))
+	}
+	c := o.open("small", o.bring("acme", few...)[:10]...)
+	for b.Loop() {
+		req := o.request(c)
+		_, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
+		must(b, err)
+	}
+}

@@ -192,9 +192,7 @@ type judgement struct {
 // judge decides which fields of an event are withheld. custody says that it is an event of the chain of custody.
 func (r *redactor) judge(seq guia.Seq, header *guia.Header, fields []vault.Disclosure, custody bool) judgement {
 	j := judgement{hide: make([]bool, len(fields)), hits: make([]int, len(r.rules))}
-	if custody {
-		j.hideOfCustody(header, fields)
-	}
+	j.hideAlways(header, fields, custody)
 	hide := func(rule, field int) {
 		if !fields[field].Forgotten {
 			j.hide[field] = true
@@ -229,16 +227,16 @@ func personal(name string) bool {
 	return ok && slot != guia.SlotRecord
 }
 
-// hideOfCustody withholds what a chain of custody has no need of: from a gap everything but where and why, from the intent of a
-// bundle the words of its redaction.
-func (j *judgement) hideOfCustody(header *guia.Header, fields []vault.Disclosure) {
+// hideAlways withholds what no rule needs to name: of the intent of a bundle the words of its redaction, of a gap that is there for
+// the chain of custody only everything but where and why.
+func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, custody bool) {
 	for i, f := range fields {
 		slot, _ := guia.SlotOf(f.Name)
 		switch {
-		case header.Type == guia.SourceGap:
+		case header.Type == guia.SourceGap && custody:
 			j.hide[i] = slot != guia.SlotRecord && f.Name != "reason" || under(f.Name, "conversation")
 		case header.Type == guia.BundleStarted:
-			j.hide[i] = under(f.Name, "text")
+			j.hide[i] = under(f.Name, "text") && !f.Forgotten
 		}
 	}
 }

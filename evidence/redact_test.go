@@ -246,7 +246,8 @@ func TestTheWordsOfARedactionStandInTheLedgerAndInNoBundle(t *testing.T) {
 	if e.Text() != "passage=lighthouses" {
 		t.Errorf("the intent says %q", e.Text())
 	}
-	for _, p := range []packed{p, o.build(o.request(c, "field=sender,record="+fmtSeq(seqs[0])))} {
+	about := o.open("about the bundle", p.Started) // the intent as a record of another case
+	for _, p := range []packed{p, o.build(o.request(c, "field=sender,record="+fmtSeq(seqs[0]))), o.build(o.request(about))} {
 		if got := p.holds("lighthouses"); got != nil {
 			t.Errorf("the words stand in %v", got)
 		}
