@@ -12,6 +12,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -77,8 +78,13 @@ type DB struct {
 	reads  *sql.DB
 	copier *sql.DB // copies the log back; its own connection, so that nobody waits for it
 
-	mu         sync.Mutex // held by the running write transaction; guards statements
+	mu         sync.Mutex // held by the running write transaction; guards statements and patience
 	statements map[string]*sql.Stmt
+	patience   int64 // the size of the log at which the writer copies it back itself
+
+	// copying is held while the log is copied back, and taken under mu, never the other way round: SQLite does not wait for another
+	// copy, it gives up.
+	copying sync.Mutex
 
 	wake   chan struct{}
 	done   chan struct{}
@@ -88,10 +94,9 @@ type DB struct {
 // Open opens or creates the database file at path and brings it to the newest version. A file from a newer version of the program
 // is refused untouched (kind blocked).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	d := &DB{path: path, statements: map[string]*sql.Stmt{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &DB{path: path, statements: map[string]*sql.Stmt{}, patience: walHard, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := d.open(ctx, o); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("open %s: %w", filepath.Base(path), explain(err))
+		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), explain(err)), d.Close())
 	}
 	go d.copyBack()
 	return d, nil
@@ -107,6 +112,8 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	common := []string{
 		"busy_timeout(10000)", "page_size(" + strconv.Itoa(pageSize) + ")", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
 		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-65536)",
+		// When the log begins anew its file shrinks: otherwise it would look full for ever.
+		"journal_size_limit(" + strconv.FormatInt(walSoft/2, 10) + ")",
 	}
 	var err error
 	if d.writes, err = sql.Open("sqlite", dsn(d.path, "immediate", common)); err != nil {
@@ -191,15 +198,19 @@ func (d *DB) Snapshot(ctx context.Context, fn func(*sql.Tx) error) error {
 // Tx is the running write transaction. It is used by one goroutine, within the function it was given to.
 type Tx struct {
 	d *DB
+	// lost is why SQLite undid the whole transaction on its own. From then on each statement would be a transaction by itself, so
+	// none runs any more.
+	lost error
 }
 
 // Write runs fn in a transaction and commits it. When fn or the commit returns an error nothing of it is stored, with one
-// exception: [ErrUnclear], when the commit itself broke off and only a restart can tell. Writes run one after the other.
+// exception: [ErrUnclear], when the commit itself broke off and only a restart can tell. A full disk is not such a case. Writes run
+// one after the other.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.statements == nil {
-		return errors.New("database is closed")
+		return errClosed
 	}
 	// The transaction does not stop half-way because a caller lost interest: between BEGIN and COMMIT the context is not asked.
 	if err := ctx.Err(); err != nil {
@@ -209,21 +220,47 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	if _, err := d.conn.ExecContext(plain, "BEGIN IMMEDIATE"); err != nil {
 		return explain(err)
 	}
-	tx := &Tx{d}
-	if err := fn(tx); err != nil {
-		d.conn.ExecContext(plain, "ROLLBACK")
+	tx := &Tx{d: d}
+	err := fn(tx)
+	if err == nil {
+		err = tx.lost // fn may have let it pass
+	}
+	if err != nil {
+		if undone := d.undo(plain); undone != nil {
+			return errors.Join(err, undone)
+		}
 		return err
 	}
 	if _, err := d.conn.ExecContext(plain, "COMMIT"); err != nil {
-		_, undone := d.conn.ExecContext(plain, "ROLLBACK")
-		if undone != nil && !strings.Contains(undone.Error(), "no transaction is active") {
-			err = errors.Join(err, undone)
+		if undone := d.undo(plain); undone != nil || !isClear(err) {
+			return errors.Join(fmt.Errorf("%w: %w", ErrUnclear, explain(err)), undone)
 		}
-		return fmt.Errorf("%w: %w", ErrUnclear, explain(err))
+		return explain(err)
 	}
 	d.tend()
 	return nil
 }
+
+// undo takes the transaction back; SQLite may have done so already.
+func (d *DB) undo(ctx context.Context) error {
+	_, err := d.conn.ExecContext(ctx, "ROLLBACK")
+	if err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		return fmt.Errorf("undo: %w", err)
+	}
+	return nil
+}
+
+// isClear reports whether a commit that failed like this has certainly not happened. A full disk is told by the write of a page,
+// before the mark that makes the pages count; a failed sync, which may come after it, is told as an error of input or output.
+func isClear(err error) bool {
+	switch code(err) {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_BUSY:
+		return true
+	}
+	return false
+}
+
+var errClosed = errors.New("database is closed")
 
 // ErrUnclear says that a commit broke off and it is not known whether its content is stored. The writer must stop; opening the
 // directory again finds out.
@@ -231,56 +268,77 @@ var ErrUnclear = errors.New("commit broke off")
 
 // Exec runs one statement. Its plan is kept for the next call with the same text.
 func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
-	s, err := tx.prepare(query)
+	s, err := tx.prepare(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
 	r, err := s.ExecContext(context.Background(), args...)
-	return r, explain(err)
+	return r, tx.explain(err)
 }
 
 // Query runs a query inside the transaction; the rows must be closed before the next statement.
 func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
-	s, err := tx.prepare(query)
+	s, err := tx.prepare(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
 	rows, err := s.QueryContext(context.Background(), args...)
-	return rows, explain(err)
+	return rows, tx.explain(err)
 }
 
 // QueryRow is [Tx.Query] for one row, scanned into dest. It returns sql.ErrNoRows when there is none.
 func (tx *Tx) QueryRow(query string, args []any, dest ...any) error {
-	s, err := tx.prepare(query)
+	s, err := tx.prepare(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return err
 	}
-	return explain(s.QueryRowContext(context.Background(), args...).Scan(dest...))
+	return tx.explain(s.QueryRowContext(context.Background(), args...).Scan(dest...))
 }
 
-// Nest runs fn so that an error undoes what fn wrote and nothing else.
+// Nest runs fn so that an error undoes what fn wrote and nothing else. After a full disk or an error of the disk inside fn nothing
+// can be undone apart: the whole transaction is lost, and [DB.Write] returns why.
 func (tx *Tx) Nest(fn func() error) error {
 	if _, err := tx.Exec("SAVEPOINT nest"); err != nil {
 		return err
 	}
 	err := fn()
+	if tx.lost != nil {
+		return errors.Join(err, tx.lost)
+	}
 	if err != nil {
-		_, undone := tx.Exec("ROLLBACK TO nest")
-		err = errors.Join(err, undone)
+		if _, undone := tx.Exec("ROLLBACK TO nest"); undone != nil {
+			tx.lost = cmp.Or(tx.lost, undone) // the savepoint is gone, and the transaction with it
+			return errors.Join(err, undone)
+		}
 	}
 	if _, released := tx.Exec("RELEASE nest"); released != nil {
+		tx.lost = cmp.Or(tx.lost, released)
 		return errors.Join(err, released)
 	}
 	return err
 }
 
+// explain is explain for what happened inside the transaction. After these errors SQLite may have undone all of it
+// (sqlite.org/lang_transaction.html, "Response to errors within a transaction").
+func (tx *Tx) explain(err error) error {
+	err = explain(err)
+	switch code(err) {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_ABORT:
+		tx.lost = cmp.Or(tx.lost, err)
+	}
+	return err
+}
+
 func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
+	if tx.lost != nil {
+		return nil, tx.lost
+	}
 	if s := tx.d.statements[query]; s != nil {
 		return s, nil
 	}
 	s, err := tx.d.conn.PrepareContext(context.Background(), query)
 	if err != nil {
-		return nil, explain(err)
+		return nil, tx.explain(err)
 	}
 	if len(tx.d.statements) >= 256 {
 		for q, old := range tx.d.statements {
@@ -292,14 +350,18 @@ func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// tend wakes the copier when the log has grown, and waits for it when the log has grown too much. The caller holds mu.
+// tend wakes the copier when the log has grown, and copies it back itself when it has grown too much. A reader that keeps the log
+// from beginning anew is waited for once (ten seconds), and then again when the log has grown as much again. The caller holds mu.
 func (d *DB) tend() {
 	info, err := os.Stat(d.path + "-wal")
 	if err != nil || info.Size() < walSoft {
 		return
 	}
-	if info.Size() > walHard {
-		d.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(RESTART)")
+	if info.Size() > d.patience {
+		d.patience = walHard
+		if err := d.checkpoint(context.Background(), "RESTART"); err != nil {
+			d.patience = info.Size() + walHard
+		}
 		return
 	}
 	select {
@@ -315,9 +377,25 @@ func (d *DB) copyBack() {
 		case <-d.done:
 			return
 		case <-d.wake:
-			d.copier.Exec("PRAGMA wal_checkpoint(PASSIVE)")
+			d.copying.Lock()
+			_, _ = d.copier.Exec("PRAGMA wal_checkpoint(PASSIVE)") // what it cannot copy the writer will, who says why not
+			d.copying.Unlock()
 		}
 	}
+}
+
+// checkpoint copies the whole log back with the writing connection and waits for readers up to ten seconds. The caller holds mu.
+func (d *DB) checkpoint(ctx context.Context, mode string) error {
+	d.copying.Lock()
+	defer d.copying.Unlock()
+	var busy, pages, copied int
+	if err := d.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &copied); err != nil {
+		return explain(err)
+	}
+	if busy != 0 {
+		return errors.New("a reader did not finish in time")
+	}
+	return nil
 }
 
 // Scrub copies the log back, truncates it and, when compact is set, rebuilds the file: what was deleted before is then in neither
@@ -325,24 +403,29 @@ func (d *DB) copyBack() {
 func (d *DB) Scrub(ctx context.Context, compact bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.statements == nil {
+		return errClosed
+	}
 	if compact {
 		if _, err := d.conn.ExecContext(ctx, "VACUUM"); err != nil {
 			return fmt.Errorf("compact %s: %w", filepath.Base(d.path), explain(err))
 		}
 	}
-	var busy, pages, copied int
-	if err := d.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &copied); err != nil {
-		return fmt.Errorf("truncate the log of %s: %w", filepath.Base(d.path), explain(err))
-	}
-	if busy != 0 {
-		return fmt.Errorf("truncate the log of %s: a reader did not finish in time", filepath.Base(d.path))
+	if err := d.checkpoint(ctx, "TRUNCATE"); err != nil {
+		return fmt.Errorf("truncate the log of %s: %w", filepath.Base(d.path), err)
 	}
 	return nil
 }
 
 // CopyTo writes a consistent copy of the database to a new file, compacted, without free pages. It sees the last committed state.
-func (d *DB) CopyTo(ctx context.Context, path string) error {
-	_, err := d.reads.ExecContext(ctx, "VACUUM INTO ?", path)
+// The copy has a connection of its own: reading connections refuse everything that writes, also elsewhere.
+func (d *DB) CopyTo(ctx context.Context, path string) (err error) {
+	copying, err := sql.Open("sqlite", dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-16384)"}))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, copying.Close()) }()
+	_, err = copying.ExecContext(ctx, "VACUUM INTO ?", path)
 	return explain(err)
 }
 
@@ -411,11 +494,10 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) error {
 
 // explain turns the driver's errors into refusals where a person can do something about them.
 func explain(err error) error {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
+	if guia.KindOf(err) != 0 {
 		return err
 	}
-	switch e.Code() & 0xff {
+	switch code(err) {
 	case sqlite3.SQLITE_FULL:
 		return guia.RefuseCause(guia.Blocked, err, "db.full")
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
@@ -426,4 +508,12 @@ func explain(err error) error {
 		return guia.RefuseCause(guia.Blocked, err, "db.io")
 	}
 	return err
+}
+
+// code is the driver's primary result code, 0 when the error is not the driver's.
+func code(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() & 0xff
+	}
+	return 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"guia"
@@ -35,16 +36,19 @@ func (tx *Tx) InsertPacked(table string, first uint64, values [][]byte) error {
 	return nil
 }
 
-// ReplacePacked changes one value of a packed table in place.
+// ReplacePacked changes one value of a packed table in place. A number that no row has is a refusal of kind damaged.
 func (tx *Tx) ReplacePacked(table string, number uint64, value []byte) error {
 	var first uint64
 	var count int
 	var data []byte
 	err := tx.QueryRow("SELECT first, count, data FROM "+table+" WHERE first <= ? ORDER BY first DESC LIMIT 1", []any{number}, &first, &count, &data)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && number-first >= uint64(count) {
+		return guia.Refuse(guia.Damaged, "db.packed_damaged", table, number, number)
+	}
 	if err != nil {
 		return err
 	}
-	fresh := make([]byte, 0, len(data)+len(value))
+	fresh := make([]byte, 0, len(data)+len(value)+binary.MaxVarintLen64)
 	err = unpack(table, first, count, data, func(n uint64, old []byte) error {
 		if n == number {
 			old = value
