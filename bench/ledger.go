@@ -200,9 +200,11 @@ func tesseraPOSIX(ctx context.Context, dir string, batch int) (appender, error) 
 	if err != nil {
 		return appender{}, err
 	}
+	ctx, cancel := context.WithCancel(ctx) // its background jobs outlive its shutdown otherwise
 	a, stop, _, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().
 		WithCheckpointSigner(signer).WithBatching(uint(max(batch, 1)), 5*time.Millisecond).WithCheckpointInterval(time.Second))
 	if err != nil {
+		cancel()
 		return appender{}, err
 	}
 	return appender{
@@ -218,6 +220,6 @@ func tesseraPOSIX(ctx context.Context, dir string, batch int) (appender, error) 
 			}
 			return nil
 		},
-		close: func() { stop(ctx) },
+		close: func() { stop(ctx); cancel() },
 	}, nil
 }
