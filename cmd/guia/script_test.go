@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"guia/db"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"guia": main, "guia-hold": hold})
+}
+
+// hold opens the data directory as every command does and keeps it open until it is interrupted.
+func hold() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := newProgram(system())
+	p.path = p.defaultDirectory()
+	cmd := &cobra.Command{}
+	cmd.SetContext(ctx)
+	err := p.inside(func(ctx context.Context, s *session) error {
+		p.print("holding\n")
+		<-ctx.Done()
+		p.print("letting go\n")
+		return nil
+	})(cmd, nil)
+	if err != nil {
+		os.Exit(p.report(ctx, err))
+	}
+}
+
+// TestScripts runs the real program as people do. What is special here: code N runs a command and demands its exit code, waitfile
+// waits for a file, jsonl and slack make input, keep takes a value out of what was printed, grown waits until the ledger has events,
+// damage changes a stored byte, turnclock lets the ledger's last event lie in the future, copydir copies a folder.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			for _, v := range []string{"GUIA_DIR=" + filepath.Join(e.WorkDir, "data"), "HOME=" + e.WorkDir, "LC_ALL=C.UTF-8", "NO_COLOR=1", "TZ=Asia/Macau"} {
+				name, value, _ := strings.Cut(v, "=")
+				e.Setenv(name, value)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": runForCode, "waitfile": waitFile, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
+			"turnclock": turnClock, "copydir": copyDir,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+func runForCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// until asks now and then whether something has come true, for at most 30 seconds.
+func until(ts *testscript.TestScript, what string, ask func() bool) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(30 * time.Second)
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-late:
+			ts.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	until(ts, args[0], func() bool { _, err := os.Stat(path); return (err == nil) != neg })
+}
+
+// makeJSONL writes N messages into a file: jsonl N FILE [PREFIX]. A prefix makes them other messages.
+func makeJSONL(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	prefix := strings.Join(args[2:], "")
+	f, err := os.Create(ts.MkAbs(args[1])) //nolint:forbidigo // a test's input need not survive a power cut
+	ts.Check(err)
+	w := bufio.NewWriter(f)
+	enc := json.NewEncoder(w)
+	for i := range n {
+		ts.Check(enc.Encode(map[string]any{
+			"id": prefix + strconv.Itoa(i), "time": time.Date(2024, 3, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339), "sender": fmt.Sprintf("p%d", i%20),
+			"channel": fmt.Sprintf("c%d", i%5), "text": fmt.Sprintf("message %s%d 加班費 about the horário extraordinário of the site", prefix, i),
+		}))
+	}
+	ts.Check(w.Flush())
+	ts.Check(f.Close())
+}
+
+// keep puts what a group of a pattern matches in the last stdout into a variable: keep NAME PATTERN.
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if m == nil {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// grown waits until the ledger has N events, asking through the process that holds it.
+func grown(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseUint(args[0], 10, 64)
+	ts.Check(err)
+	until(ts, "the ledger has "+args[0]+" events", func() bool {
+		var out bytes.Buffer
+		var line logLine
+		code := run(context.Background(), env{
+			args: []string{"log", "-n", "1", "--json"}, stdout: &out, stderr: io.Discard, dir: ts.Getenv("WORK"), getenv: ts.Getenv, login: ownLogin(),
+		})
+		return code == codeDone && json.Unmarshal(out.Bytes(), &line) == nil && line.Seq >= n
+	})
+}
+
+// damage changes the last byte of the newest encrypted row.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	change(ts, args[0], func(tx *db.Tx) error {
+		var first int64
+		var data []byte
+		if err := tx.QueryRow("SELECT first, data FROM vault_row ORDER BY first LIMIT 1", nil, &first, &data); err != nil {
+			return err
+		}
+		data[len(data)-1] ^= 1
+		_, err := tx.Exec("UPDATE vault_row SET data = ? WHERE first = ?", data, first)
+		return err
+	})
+}
+
+// turnClock makes the last event one of the day after tomorrow.
+func turnClock(ts *testscript.TestScript, _ bool, args []string) {
+	change(ts, args[0], func(tx *db.Tx) error {
+		_, err := tx.Exec("UPDATE ledger_head SET clock = ?", time.Now().Add(48*time.Hour).UnixMilli())
+		return err
+	})
+}
+
+func change(ts *testscript.TestScript, dir string, fn func(*db.Tx) error) {
+	ctx := context.Background()
+	d, err := db.Open(ctx, filepath.Join(ts.MkAbs(dir), "guia.db"), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Main()})
+	ts.Check(err)
+	ts.Check(d.Write(ctx, fn))
+	ts.Check(d.Close())
+}
+
+func copyDir(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
+	// The copy has the modes of the umask; a data directory is its owner's alone.
+	ts.Check(os.Chmod(ts.MkAbs(args[1]), 0o700))
+}
+
