@@ -35,8 +35,8 @@ func TestABundleOfThreeLanguagesIsProvenAndHoldsWhatWasKept(t *testing.T) {
 	timeless := says("m5", "Mary O'Neill", "When was that?")
 	timeless.HasTime, timeless.TimeOriginal = false, "soon"
 	deleted := source.Record{Key: "m6", Type: guia.MessageDeleted, Stream: "C1", StreamName: "general", EditOf: "m5"}
-	gap := source.Record{Key: "g1", Type: guia.SourceGap, Stream: "C1", StreamName: "general", Origin: "general/2026-01-03.json", Text: "half a message",
-		Extra: guia.Fields{{Name: "reason", Value: []byte("cut off in the middle")}}}
+	gap := source.Record{Key: "g1", Type: guia.SourceGap, Stream: "C1", StreamName: "general", Origin: "general/2026-01-03.json", Text: "half a message"}
+	gap.Extra = guia.Fields{{Name: "reason", Value: []byte("cut off in the middle")}}
 	seqs := o.bring("acme", says("m1", "陳大文", "佣金是百分之五，下星期付款。"), edited, attach(reply, "recibo 1.txt", "Recibo de MOP 5.000"), missing, timeless, deleted, gap)
 	o.bring("acme", says("other", "Nobody", "what is not of the case"))
 	c := o.open("Commission of Mr Chan", seqs[:6]...)
@@ -94,6 +94,41 @@ func TestABundleOfThreeLanguagesIsProvenAndHoldsWhatWasKept(t *testing.T) {
 	}
 	if again := o.build(o.request(c)); !strings.Contains(string(again.Files["view.html"]), p.File.String()) {
 		t.Error("the next bundle of the case does not name the earlier one in its custody")
+	}
+}
+
+func TestTheCustodyTellsWhoOpenedTheseRecordsAndNotOthers(t *testing.T) {
+	o := newOffice(t)
+	seqs := o.bring("acme", says("1", "Chan", "first"), says("2", "Ana", "second"), says("3", "Ana", "third"))
+	c := o.open("case", seqs[0], seqs[2])
+	record := func(kind guia.Type, name, value, reason string) {
+		t.Helper()
+		actor := o.ana
+		actor.Reason = reason
+		must(t, o.Ledger.Do(o.ctx, actor, permit.ActOpen, func(tx *ledgerTx) error {
+			var f guia.Fields
+			f.Set(name, value)
+			_, err := tx.Record(kind, f)
+			return err
+		}))
+	}
+	record(guia.RecordOpened, "seqs", fmt.Sprintf("0-%d", seqs[0]), "opened up to the first")
+	record(guia.RecordOpened, "seqs", fmt.Sprint(seqs[1]), "opened what is not of the case")
+	record(guia.RecordOpened, "seqs", fmt.Sprintf("%d %d-900", seqs[1], seqs[2]), "opened from the last")
+	record(guia.SearchMade, "scope", c.scope(), "searched for the case")
+	record(guia.SearchMade, "scope", "case:"+guia.NewRecordID().String(), "searched for another case")
+	record(guia.BackupStarted, "name", "x", "made a backup")
+	p := o.build(o.request(c))
+	for reason, told := range map[string]bool{
+		"opened up to the first": true, "opened what is not of the case": false, "opened from the last": true,
+		"searched for the case": true, "searched for another case": false, "made a backup": false,
+	} {
+		if got := p.holds(reason); (got != nil) != told {
+			t.Errorf("%q stands in %v", reason, got)
+		}
+	}
+	if p = o.build(o.request(c, "field=actor.*,reason")); p.holds("opened up to the first") != nil || p.holds(o.ana.User.String()) != nil || p.Cover.Redacted != 0 {
+		t.Errorf("withheld actors stand in %v", p.holds(o.ana.User.String()))
 	}
 }
 
