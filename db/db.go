@@ -80,6 +80,8 @@ type DB struct {
 
 	mu         sync.Mutex // held by the running write transaction; guards statements and patience
 	statements map[string]*sql.Stmt
+	changes    map[string]string // by statement: the table it changes
+	migrations fs.FS
 	patience   int64 // the size of the log at which the writer copies it back itself
 
 	// copying is held while the log is copied back, and taken under mu, never the other way round: SQLite does not wait for another
@@ -94,7 +96,7 @@ type DB struct {
 // Open opens or creates the database file at path and brings it to the newest version. A file from a newer version of the program
 // is refused untouched (kind blocked).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	d := &DB{path: path, statements: map[string]*sql.Stmt{}, patience: walHard, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := d.open(ctx, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), explain(err)), d.Close())
 	}
@@ -200,7 +202,8 @@ type Tx struct {
 	d *DB
 	// lost is why SQLite undid the whole transaction on its own. From then on each statement would be a transaction by itself, so
 	// none runs any more.
-	lost error
+	lost    error
+	changed map[string]bool // tables, see [Tx.Changed]
 }
 
 // Write runs fn in a transaction and commits it. When fn or the commit returns an error nothing of it is stored, with one
@@ -220,7 +223,7 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	if _, err := d.conn.ExecContext(plain, "BEGIN IMMEDIATE"); err != nil {
 		return explain(err)
 	}
-	tx := &Tx{d: d}
+	tx := &Tx{d: d, changed: map[string]bool{}}
 	err := fn(tx)
 	if err == nil {
 		err = tx.lost // fn may have let it pass
@@ -272,6 +275,7 @@ func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx.note(query)
 	r, err := s.ExecContext(context.Background(), args...)
 	return r, tx.explain(err)
 }
@@ -429,8 +433,22 @@ func (d *DB) CopyTo(ctx context.Context, path string) (err error) {
 	return explain(err)
 }
 
-// Integrity runs SQLite's own structural check and returns what it finds, empty when it finds nothing.
+// Integrity runs SQLite's own structural check, compares the definitions of the tables with those this program makes, and returns what
+// it finds, empty when it finds nothing. A file too damaged to be looked at is a finding too.
 func (d *DB) Integrity(ctx context.Context) ([]string, error) {
+	found, err := d.structure(ctx)
+	if err == nil {
+		var definitions []string
+		definitions, err = d.checkSchema(ctx, d.migrations)
+		found = append(found, definitions...)
+	}
+	if guia.KindOf(err) == guia.Damaged {
+		return append(found, err.Error()), nil
+	}
+	return found, err
+}
+
+func (d *DB) structure(ctx context.Context) ([]string, error) {
 	rows, err := d.Query(ctx, "PRAGMA integrity_check(20)")
 	if err != nil {
 		return nil, err
@@ -440,7 +458,7 @@ func (d *DB) Integrity(ctx context.Context) ([]string, error) {
 	for rows.Next() {
 		var line string
 		if err := rows.Scan(&line); err != nil {
-			return nil, err
+			return found, explain(err)
 		}
 		if line != "ok" {
 			found = append(found, line)
@@ -500,6 +518,10 @@ func explain(err error) error {
 	switch code(err) {
 	case sqlite3.SQLITE_FULL:
 		return guia.RefuseCause(guia.Blocked, err, "db.full")
+	case sqlite3.SQLITE_ERROR: // the program asks for what its own migrations made
+		if text := err.Error(); strings.Contains(text, "no such ") || strings.Contains(text, "already exists") || strings.Contains(text, "malformed") {
+			return guia.RefuseCause(guia.Damaged, err, "db.corrupt")
+		}
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return guia.RefuseCause(guia.Damaged, err, "db.corrupt")
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"guia"
-	"guia/blob"
 	"guia/canon"
+	"guia/db"
 	"guia/proof"
+	"guia/seal"
 )
 
 // CheckOptions say how far to look.
@@ -21,6 +23,8 @@ type CheckOptions struct {
 	Quick bool
 	// Progress, when not nil, is told how many events were looked at.
 	Progress func(done, of guia.Seq)
+	// See, when not nil and not Quick, is shown every event that can be decrypted, in order, with the fields that were not forgotten.
+	See func(e *guia.Event) error
 }
 
 // Finding is one thing that is not what it was.
@@ -49,7 +53,8 @@ func (r *CheckReport) find(f Finding) {
 }
 
 // Check recomputes the tree from every leaf and compares it with the stored tiles, the head and every signed checkpoint; counts
-// every stream; and, unless Quick, decrypts every row, recomputes every commitment, and compares the rows' blobs with their digests.
+// every stream; compares the tables of state with their keyed hashes; and, unless Quick, decrypts every row and every file and
+// recomputes every commitment.
 // It reads what was committed when it began and does not disturb the writer.
 func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	var r CheckReport
@@ -57,25 +62,37 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	if o.Progress == nil {
 		o.Progress = func(done, of guia.Seq) {}
 	}
-	if err := l.checkTree(ctx, size, &r, o.Progress); err != nil {
-		return r, fmt.Errorf("check: %w", err)
+	if o.See == nil {
+		o.See = func(*guia.Event) error { return nil }
 	}
-	if !o.Quick {
-		if err := l.checkRows(ctx, size, &r, o.Progress); err != nil {
-			return r, fmt.Errorf("check: %w", err)
-		}
+	walk := treeWalk{counts: map[guia.StreamID]uint64{}, states: stateWatch{}}
+	err := l.checkTree(ctx, size, &walk, &r, o.Progress)
+	if err == nil && l.keys != nil { // a copy without keys is only looked at
+		err = l.checkStates(ctx, walk.states, &r)
+	}
+	if err == nil && !o.Quick {
+		err = l.checkRows(ctx, size, &r, o)
+	}
+	if err != nil {
+		return r, fmt.Errorf("check: %w", db.Explain(err))
 	}
 	return r, nil
 }
 
+// treeWalk is what is counted while the leaves are walked.
+type treeWalk struct {
+	counts map[guia.StreamID]uint64
+	states stateWatch
+	clock  int64 // the latest capture time, milliseconds
+}
+
 // checkTree walks all leaves once.
-func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, r *CheckReport, progress func(done, of guia.Seq)) error {
+func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r *CheckReport, progress func(done, of guia.Seq)) error {
 	checkpoints, err := l.checkpoints(ctx, r)
 	if err != nil {
 		return err
 	}
 	builder := &proof.Builder{}
-	counts := map[guia.StreamID]uint64{}
 	compare := func() { // the tree so far against checkpoints of this size
 		for len(checkpoints) > 0 && checkpoints[0].Size <= builder.Size() {
 			if c := checkpoints[0]; c.Size == builder.Size() && c.Root != builder.Root() {
@@ -85,7 +102,7 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, r *CheckReport, p
 		}
 	}
 	compare()
-	tiles := newTileWalk(ctx, l, r)
+	tiles := &tileWalk{ctx: ctx, l: l, r: r, size: size}
 	err = l.leaves(ctx, 0, size, func(seq guia.Seq, text []byte) error {
 		for want := guia.Seq(builder.Size()); want < seq; want++ {
 			r.find(Finding{Seq: want, HasSeq: true, Key: "check.entry_missing"})
@@ -96,7 +113,7 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, r *CheckReport, p
 			return nil
 		}
 		r.Entries++
-		checkStream(text, seq, counts, r)
+		walk.see(text, seq, r)
 		for _, tile := range builder.Append(proof.LeafHash(text)) {
 			tiles.compare(tile)
 		}
@@ -128,19 +145,21 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, r *CheckReport, p
 			r.find(Finding{Key: "check.checkpoint_beyond", Args: []any{c.Size, uint64(size)}})
 		}
 	}
-	return l.checkHeads(ctx, size, builder.Root(), counts, r)
+	return l.checkHeads(ctx, size, builder.Root(), walk, r)
 }
 
-// checkStream demands that the leaf parses and continues its stream.
-func checkStream(text []byte, seq guia.Seq, counts map[guia.StreamID]uint64, r *CheckReport) {
+// see demands that the leaf parses and continues its stream.
+func (w *treeWalk) see(text []byte, seq guia.Seq, r *CheckReport) {
 	leaf, err := canon.ParseLeaf(text)
 	if err != nil {
 		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.leaf_damaged", Args: []any{uint64(seq)}})
 		return
 	}
-	if counts[leaf.Stream]++; counts[leaf.Stream] != leaf.Count {
-		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.stream_hole", Args: []any{uint64(seq), leaf.Stream.String(), leaf.Count, counts[leaf.Stream]}})
-		counts[leaf.Stream] = leaf.Count
+	w.states.see(seq, &leaf)
+	w.clock = max(w.clock, leaf.Captured.UnixMilli())
+	if w.counts[leaf.Stream]++; w.counts[leaf.Stream] != leaf.Count {
+		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.stream_hole", Args: []any{uint64(seq), leaf.Stream.String(), leaf.Count, w.counts[leaf.Stream]}})
+		w.counts[leaf.Stream] = leaf.Count
 	}
 }
 
@@ -179,16 +198,21 @@ func (l *Ledger) checkpoints(ctx context.Context, r *CheckReport) ([]proof.Check
 
 // checkHeads compares the head row and the streams' counters with what was counted. Both may have moved on while the check ran:
 // then only what cannot be (a smaller head, a smaller counter) is damage.
-func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash, counts map[guia.StreamID]uint64, r *CheckReport) error {
+func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash, walk *treeWalk, r *CheckReport) error {
+	counts := walk.counts
 	var head uint64
 	var headRoot []byte
-	if err := l.db.QueryRow(ctx, "SELECT size, root FROM ledger_head WHERE one = 1").Scan(&head, &headRoot); err != nil {
+	var clock int64
+	if err := l.db.QueryRow(ctx, "SELECT size, root, clock FROM ledger_head WHERE one = 1").Scan(&head, &headRoot, &clock); err != nil {
 		return err
 	}
-	if guia.Seq(head) < size || guia.Seq(head) == size && !bytes.Equal(headRoot, root[:]) {
+	quiet := guia.Seq(head) == size
+	if guia.Seq(head) < size || quiet && !bytes.Equal(headRoot, root[:]) || clock < walk.clock || quiet && clock != walk.clock {
 		r.find(Finding{Key: "check.head_differs", Args: []any{head, uint64(size)}})
 	}
-	quiet := guia.Seq(head) == size
+	if err := l.checkNothingBehind(ctx, size, r); err != nil {
+		return err
+	}
 	rows, err := l.db.Query(ctx, "SELECT name, count FROM ledger_stream")
 	if err != nil {
 		return err
@@ -216,16 +240,37 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	return nil
 }
 
-// tileWalk compares computed tiles with the stored ones.
-type tileWalk struct {
-	ctx context.Context
-	l   *Ledger
-	r   *CheckReport
-	err error
+// checkNothingBehind demands that no leaf, content or tile is stored beyond the end of the tree: it would be taken for the next one.
+func (l *Ledger) checkNothingBehind(ctx context.Context, size guia.Seq, r *CheckReport) error {
+	return l.db.Snapshot(ctx, func(tx *sql.Tx) error {
+		var head, leaves int64
+		if err := tx.QueryRowContext(ctx, "SELECT size FROM ledger_head WHERE one = 1").Scan(&head); err != nil {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(first + count), 0) FROM ledger_leaf").Scan(&leaves); err != nil {
+			return err
+		}
+		if leaves > head {
+			r.find(Finding{Key: "check.entries_short", Args: []any{leaves, head}})
+		}
+		var tiles int64
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ledger_tile").Scan(&tiles); err != nil {
+			return err
+		}
+		if guia.Seq(head) == size && tiles != r.Tiles {
+			r.find(Finding{Key: "check.tiles_count", Args: []any{tiles, r.Tiles}})
+		}
+		return nil
+	})
 }
 
-func newTileWalk(ctx context.Context, l *Ledger, r *CheckReport) *tileWalk {
-	return &tileWalk{ctx: ctx, l: l, r: r}
+// tileWalk compares computed tiles with the stored ones.
+type tileWalk struct {
+	ctx  context.Context
+	l    *Ledger
+	r    *CheckReport
+	size guia.Seq
+	err  error
 }
 
 func (w *tileWalk) compare(t proof.Tile) {
@@ -238,15 +283,15 @@ func (w *tileWalk) compare(t proof.Tile) {
 	w.r.Tiles++
 	want := t.Bytes()
 	// A partial tile may have grown while the check runs; what is there must begin with what we computed.
-	if !bytes.HasPrefix(data, want) || len(data)%32 != 0 {
+	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || len(data) > len(want) && w.l.Size() == w.size {
 		w.r.find(Finding{Key: "check.tile_differs", Args: []any{t.Level, t.Index}})
 	}
 }
 
-// checkRows decrypts every row, recomputes its commitments and looks at its blobs, on all processors.
-func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, progress func(done, of guia.Seq)) error {
+// checkRows decrypts every row with its files and recomputes its commitments, on all processors.
+func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o CheckOptions) error {
 	const page = 1024
-	blobs := map[blob.Digest]guia.Seq{}
+	owners := map[guia.StreamID]seal.Owner{}
 	for first := guia.Seq(0); first < size; first += page {
 		end := min(size, first+page)
 		entries, findings, err := l.pageForCheck(ctx, first, end)
@@ -256,64 +301,115 @@ func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, p
 		for _, f := range findings {
 			r.find(f)
 		}
-		found := make([]*Finding, len(entries))
-		forgotten := make([]int64, len(entries))
-		workers := runtime.GOMAXPROCS(0)
-		errs := make([]error, workers)
-		var wg sync.WaitGroup
-		for w := range workers {
-			wg.Go(func() {
-				for i := w; i < len(entries); i += workers {
-					e := entries[i]
-					fields, err := l.vault.Disclose(ctx, e.Seq, e.Leaf, e.Row)
-					for _, f := range fields {
-						if f.Forgotten {
-							forgotten[i]++
-						}
-					}
-					if guia.KindOf(err) == guia.Damaged {
-						found[i] = findingOf(e.Seq, err)
-					} else if err != nil {
-						errs[w] = err
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
+		looked, err := l.lookAt(ctx, entries)
+		if err != nil {
 			return err
 		}
-		for i, e := range entries {
+		for i := range looked {
 			r.Rows++
-			r.Forgotten += forgotten[i]
-			if found[i] != nil {
-				r.find(*found[i])
+			r.Forgotten += looked[i].forgotten
+			r.Blobs += looked[i].blobs
+			if looked[i].finding != nil {
+				r.find(*looked[i].finding)
 				continue
 			}
-			digests, err := l.vault.Blobs(e.Row)
-			if err != nil {
-				r.find(*findingOf(e.Seq, err))
+			e := &looked[i].event
+			if stream, ok := streamOf(e); ok {
+				owners[e.Stream] = l.vault.StreamOwner(e.Source, stream)
 			}
-			for _, d := range digests {
-				blobs[d] = e.Seq
+			if err := o.See(e); err != nil {
+				return err
 			}
 		}
-		progress(end, size)
+		o.Progress(end, size)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
-	for digest, seq := range blobs {
-		r.Blobs++
-		if err := l.vault.CheckBlob(ctx, digest); err != nil {
-			r.find(Finding{Seq: seq, HasSeq: true, Key: "check.blob_damaged", Args: []any{uint64(seq), digest.String()}})
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+	if stored, err := l.vault.End(ctx); err != nil {
+		return err
+	} else if now := l.Size(); stored > now {
+		r.find(Finding{Key: "check.entries_short", Args: []any{uint64(stored), uint64(now)}})
+	}
+	return l.checkOwners(ctx, owners, r)
+}
+
+// looked is what looking at one event has shown.
+type looked struct {
+	event     guia.Event
+	forgotten int64
+	blobs     int64
+	finding   *Finding
+}
+
+// lookAt decrypts the entries, their files too, on all processors.
+func (l *Ledger) lookAt(ctx context.Context, entries []Entry) ([]looked, error) {
+	all := make([]looked, len(entries))
+	workers := runtime.GOMAXPROCS(0)
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(entries) && errs[w] == nil; i += workers {
+				err := l.look(ctx, &entries[i], &all[i])
+				if guia.KindOf(err) == guia.Damaged {
+					all[i].finding = findingOf(entries[i].Seq, err)
+				} else if err != nil {
+					errs[w] = err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return all, errors.Join(errs...)
+}
+
+func (l *Ledger) look(ctx context.Context, e *Entry, into *looked) error {
+	fields, err := l.vault.Disclose(ctx, e.Seq, e.Leaf, e.Row)
+	if err != nil {
+		return err
+	}
+	into.event = guia.Event{Seq: e.Seq, Header: e.Leaf.Header}
+	for _, f := range fields {
+		if f.Forgotten {
+			into.forgotten++
+			into.event.Withheld = append(into.event.Withheld, f.Name)
+		} else {
+			into.event.Fields = append(into.event.Fields, guia.Field{Name: f.Name, Value: f.Value})
 		}
 	}
-	return nil
+	into.blobs, err = l.vault.CheckFiles(ctx, e.Seq, e.Leaf.Header, e.Row, fields)
+	return err
+}
+
+// streamOf is what the event's stream stands for, when that can still be read.
+func streamOf(e *guia.Event) (string, bool) {
+	if e.Source == guia.Own {
+		return acts, true
+	}
+	stream := e.Fields.Get("conversation.key")
+	return stream, stream != "" || !slices.Contains(e.Withheld, "conversation.key")
+}
+
+// checkOwners demands that every stream's row names what its events name.
+func (l *Ledger) checkOwners(ctx context.Context, owners map[guia.StreamID]seal.Owner, r *CheckReport) error {
+	rows, err := l.db.Query(ctx, "SELECT owner, name FROM ledger_stream")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var owner, b []byte
+		if err := rows.Scan(&owner, &b); err != nil {
+			return err
+		}
+		var name guia.StreamID
+		copy(name[:], b)
+		if want, ok := owners[name]; ok && !bytes.Equal(owner, want[:]) {
+			r.find(Finding{Key: "check.stream_owner", Args: []any{name.String()}})
+		}
+	}
+	return rows.Err()
 }
 
 // findingOf turns a refusal of kind damaged into a finding.
@@ -321,6 +417,9 @@ func findingOf(seq guia.Seq, err error) *Finding {
 	f := &Finding{Seq: seq, HasSeq: true, Key: "check.row_damaged", Args: []any{uint64(seq)}}
 	if refusal, ok := errors.AsType[*guia.Refusal](err); ok {
 		f.Key, f.Args = refusal.Key, refusal.Args
+		if len(f.Args) > 1 {
+			f.Field, _ = f.Args[1].(string)
+		}
 	}
 	return f
 }

@@ -90,8 +90,10 @@ func Create(ctx context.Context, main *db.DB, keys *seal.Keeper, v *vault.Vault)
 		if _, err := tx.Exec("INSERT INTO ledger_key (number, from_size, vkey, statement) VALUES (1, 0, ?, ?)", vkey, []byte{}); err != nil {
 			return err
 		}
-		_, err := tx.Exec("INSERT INTO ledger_head (one, origin, size, root, clock) VALUES (1, ?, 0, ?, 0)", origin, root[:])
-		return err
+		if _, err := tx.Exec("INSERT INTO ledger_head (one, origin, size, root, clock) VALUES (1, ?, 0, ?, 0)", origin, root[:]); err != nil {
+			return err
+		}
+		return (&Ledger{keys: keys}).sealStates(tx, 0, true)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create ledger: %w", err)

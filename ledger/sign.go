@@ -103,7 +103,7 @@ func (l *Ledger) signInto(tx *db.Tx, size int64, root proof.Hash) error {
 	if err != nil {
 		return fmt.Errorf("store checkpoint: %w", err)
 	}
-	return nil
+	return l.chainCheckpoint(tx, size, note)
 }
 
 // Checkpoint returns a signed checkpoint that covers everything committed before the call, signing one if needed. It is durable.
@@ -133,6 +133,13 @@ func (l *Ledger) CheckpointBefore(ctx context.Context, size guia.Seq) (note []by
 		}
 	}
 	return note, found, rows.Err()
+}
+
+// Signer is the log key in force, for notes that the log signs beside its checkpoints (the manifest of a bundle).
+func (l *Ledger) Signer() *proof.Signer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signer
 }
 
 // LogKey is one verifier key of the log, and the old key's word for it.

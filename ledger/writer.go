@@ -206,6 +206,9 @@ func (l *Ledger) store(tx *db.Tx, b *batch, sign bool) (*proof.Builder, error) {
 			return nil, fmt.Errorf("store head: %w", err)
 		}
 	}
+	if err := l.sealStates(tx, grown.Size(), false); err != nil {
+		return nil, err
+	}
 	now := l.hooks.now()
 	if grown.Size() > l.signedSize && (sign || now.Sub(l.signedAt) >= signInterval) {
 		if err := l.signInto(tx, grown.Size(), root); err != nil {

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -435,13 +436,42 @@ func IsFileMissing(fields guia.Fields, field string) bool {
 	return strings.HasPrefix(field, "file.") && len(fields.Bytes(field+".missing")) > 0
 }
 
-// CheckBlob reads a blob to its end; the store compares it with its digest.
-func (v *Vault) CheckBlob(ctx context.Context, digest blob.Digest) error {
-	r, err := v.blobs.Open(ctx, digest)
+// CheckFiles decrypts the files of a row, compares them with the fields that speak of them, and returns how many blobs the row has.
+// Every file-valued field must have its file. fields is what [Vault.Disclose] returned for the row.
+func (v *Vault) CheckFiles(ctx context.Context, seq guia.Seq, header guia.Header, row []byte, fields []Disclosure) (blobs int64, err error) {
+	digests, err := v.Blobs(row)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer r.Close()
-	_, err = io.Copy(io.Discard, r)
-	return err
+	speaks := func(d Disclosure) bool { return canon.IsFile(d.Name) && !d.Forgotten }
+	if len(digests) == 0 && !slices.ContainsFunc(fields, speaks) {
+		return 0, nil // most rows: nothing is decrypted twice
+	}
+	slots, err := v.unpack(ctx, seq, header.Record, row, guia.SlotRaw)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range slots {
+		for _, f := range s.files {
+			want, err := canon.ParseFileRef(guia.Fields(s.fields).Get(f.field))
+			if err != nil {
+				return 0, guia.RefuseCause(guia.Damaged, err, "vault.file_damaged", uint64(seq), f.field)
+			}
+			if err := v.copyFile(ctx, seq, s.key, f, want, io.Discard); err != nil {
+				return 0, err
+			}
+		}
+		for _, field := range s.fields {
+			if canon.IsFile(field.Name) && !slices.ContainsFunc(s.files, func(f fileRef) bool { return f.field == field.Name }) {
+				return 0, guia.Refuse(guia.Damaged, "vault.file_damaged", uint64(seq), field.Name)
+			}
+		}
+	}
+	return int64(len(digests)), nil
+}
+
+// End is the number behind the last stored row.
+func (v *Vault) End(ctx context.Context) (end guia.Seq, err error) {
+	err = v.db.QueryRow(ctx, "SELECT COALESCE(MAX(first + count), 0) FROM vault_row").Scan(&end)
+	return end, err
 }

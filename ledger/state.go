@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"guia"
+	"guia/canon"
+	"guia/db"
+)
+
+// The tables beside the ledger say who may do what, what belongs to a case, how far a source was read. Leaves do not cover them, so each
+// has a keyed hash over all its rows, made in the transaction that changes it; the key is in the key database. To put back an older
+// table together with its older hash does not help: an event that must have changed the table since tells.
+
+// states lists these tables, each with the types of the events whose recording changes it.
+var states = map[string][]guia.Type{
+	"permit_user":      {guia.UserAdded, guia.UserDisabled},
+	"permit_grant":     {guia.RoleGranted, guia.RoleRevoked},
+	"permit_request":   {guia.ApprovalAsked, guia.ApprovalGiven, guia.ApprovalRefused},
+	"evidence_case":    {guia.CaseOpened},
+	"evidence_item":    {guia.CaseAdded},
+	"intake_cursor":    {guia.ImportStarted, guia.ImportFinished},
+	"intake_tombstone": nil,
+	"vault_doomed":     nil,
+	"ledger_key":       {guia.LogKeyRotated},
+}
+
+// checkpointState is the state of the list of checkpoints: a chain, because the list only grows.
+const checkpointState = "ledger_checkpoint"
+
+// sealStates makes the hashes of the tables that the transaction changed; of all when first is set.
+func (l *Ledger) sealStates(tx *db.Tx, size int64, first bool) error {
+	for table := range states {
+		if !first && !tx.Changed(table) {
+			continue
+		}
+		sum, err := tx.Fingerprint(table)
+		if err != nil {
+			return fmt.Errorf("seal %s: %w", table, err)
+		}
+		if err := l.setState(tx, table, size, l.stateMAC(table, size, sum[:])); err != nil {
+			return err
+		}
+	}
+	if first {
+		return l.setState(tx, checkpointState, 0, l.stateMAC(checkpointState, 0, nil))
+	}
+	return nil
+}
+
+// chainCheckpoint continues the chain of checkpoints by one.
+func (l *Ledger) chainCheckpoint(tx *db.Tx, size int64, note []byte) error {
+	var before []byte
+	if err := tx.QueryRow("SELECT mac FROM ledger_state WHERE name = ?", []any{checkpointState}, &before); err != nil {
+		return fmt.Errorf("chain checkpoint: %w", err)
+	}
+	return l.setState(tx, checkpointState, size, l.stateMAC(checkpointState, size, append(before, note...)))
+}
+
+func (l *Ledger) setState(tx *db.Tx, name string, size int64, mac []byte) error {
+	_, err := tx.Exec("INSERT INTO ledger_state (name, size, mac) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET size = excluded.size, mac = excluded.mac", name, size, mac)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	return nil
+}
+
+func (l *Ledger) stateMAC(name string, size int64, content []byte) []byte {
+	mac := l.keys.MAC("state", name, strconv.FormatInt(size, 10), string(content))
+	return mac[:]
+}
+
+// stateWatch notices while the leaves are walked how large the ledger was when each table must have changed for the last time.
+type stateWatch map[string]guia.Seq
+
+var stateOf = func() map[guia.Type]string {
+	tables := map[guia.Type]string{}
+	for table, types := range states {
+		for _, t := range types {
+			tables[t] = table
+		}
+	}
+	return tables
+}()
+
+func (w stateWatch) see(seq guia.Seq, leaf *canon.Leaf) {
+	if table, ok := stateOf[leaf.Type]; ok {
+		w[table] = seq + 1
+	}
+}
+
+// checkStates compares every table of state with its hash, as one commit left them.
+func (l *Ledger) checkStates(ctx context.Context, watch stateWatch, r *CheckReport) error {
+	return l.db.Snapshot(ctx, func(tx *sql.Tx) error {
+		for table := range states {
+			size, mac, err := storedState(ctx, tx, table)
+			if err != nil {
+				return err
+			}
+			sum, err := db.Fingerprint(ctx, tx, table)
+			if err != nil {
+				return err
+			}
+			if size < int64(watch[table]) || !bytes.Equal(mac, l.stateMAC(table, size, sum[:])) {
+				r.find(Finding{Key: "check.state_differs", Args: []any{table}})
+			}
+		}
+		return l.checkCheckpointChain(ctx, tx, r)
+	})
+}
+
+func (l *Ledger) checkCheckpointChain(ctx context.Context, tx *sql.Tx, r *CheckReport) error {
+	_, want, err := storedState(ctx, tx, checkpointState)
+	if err != nil {
+		return err
+	}
+	mac := l.stateMAC(checkpointState, 0, nil)
+	rows, err := tx.QueryContext(ctx, "SELECT size, note FROM ledger_checkpoint ORDER BY size")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var size int64
+		var note []byte
+		if err := rows.Scan(&size, &note); err != nil {
+			return err
+		}
+		mac = l.stateMAC(checkpointState, size, append(mac, note...))
+	}
+	if !bytes.Equal(mac, want) {
+		r.find(Finding{Key: "check.state_differs", Args: []any{checkpointState}})
+	}
+	return rows.Err()
+}
+
+// storedState returns a stored hash; none at all when its row is missing.
+func storedState(ctx context.Context, tx *sql.Tx, name string) (size int64, mac []byte, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT size, mac FROM ledger_state WHERE name = ?", name).Scan(&size, &mac)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, nil
+	}
+	return size, mac, err
+}
