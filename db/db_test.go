@@ -154,7 +154,7 @@ func TestNothingRunsAfterTheTransactionIsLost(t *testing.T) {
 			func() error { return put(tx, 3, "alone") },
 			func() error { return tx.Nest(func() error { return put(tx, 4, "alone") }) },
 			func() error { return tx.QueryRow("SELECT 1", nil, new(int)) },
-			func() error { _, err := tx.Query("SELECT 1"); return err }, //nolint:sqlclosecheck // nil
+			func() error { _, err := tx.Query("SELECT 1"); return err }, //nolint:sqlclosecheck,rowserrcheck // nil
 		} {
 			if err := fn(); err == nil {
 				t.Errorf("statement %d ran outside of the transaction", i)
@@ -392,21 +392,8 @@ func TestTheSchemaIsWhatTheGoldenSays(t *testing.T) {
 		files fs.FS
 	}{{"guia.db", Main()}, {"keys.db", Keys()}} {
 		d := open(t, filepath.Join(t.TempDir(), "x.db"), Options{Migrations: c.files})
-		rows, err := d.Query(t.Context(), "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
-		if err != nil {
-			t.Fatal(err)
-		}
 		fmt.Fprintf(&got, "-- %s\n", c.name)
-		for rows.Next() {
-			var text string
-			if err := rows.Scan(&text); err != nil {
-				t.Fatal(err)
-			}
-			got.WriteString(strings.Join(strings.Fields(text), " ") + ";\n")
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
+		schema(t, d, &got)
 	}
 	if *update {
 		if err := os.WriteFile("schema.txt", []byte(got.String()), 0o600); err != nil {
@@ -419,6 +406,25 @@ func TestTheSchemaIsWhatTheGoldenSays(t *testing.T) {
 	}
 	if got.String() != string(want) {
 		t.Errorf("the migrations make\n%s\nschema.txt says\n%s\nIf that is meant, run: go test ./db -run Golden -update", got.String(), want)
+	}
+}
+
+func schema(t testing.TB, d *DB, into *strings.Builder) {
+	t.Helper()
+	rows, err := d.Query(t.Context(), "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		into.WriteString(strings.Join(strings.Fields(text), " ") + ";\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -195,7 +195,7 @@ func TestPackedStopsWhereItIsTold(t *testing.T) {
 	insert(t, d, 0, []byte("a"), []byte("b"), []byte("c"))
 	stop, calls := errors.New("stop"), 0
 	err := d.Packed(t.Context(), "t", 0, 3, func(uint64, []byte) error { calls++; return stop })
-	if err != stop || calls != 1 {
+	if !errors.Is(err, stop) || calls != 1 {
 		t.Errorf("called %d times, %v", calls, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

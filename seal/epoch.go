@@ -57,7 +57,7 @@ func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) error {
 	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
 	var proof []byte
 	err := k.db.QueryRow(ctx, "SELECT number, proof FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof)
-	if errors.Is(err, sql.ErrNoRows) { // a new directory
+	if errors.Is(err, sql.ErrNoRows) && epoch != nil { // a new directory
 		k.epoch, k.number = epoch, 1
 		return k.db.Write(ctx, func(tx *db.Tx) error {
 			_, err := tx.Exec("INSERT INTO seal_epoch (one, number, proof, next) VALUES (1, 1, ?, 1)", epochProof(epoch))
@@ -93,6 +93,10 @@ func (k *Keeper) RotateEpoch(ctx context.Context) error {
 	k.making.Lock()
 	defer k.making.Unlock()
 	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
+	// An earlier change may have stopped after 2: then the key in force stands in the next file alone, and must not be overwritten.
+	if err := k.settleFiles(ctx, current, next); err != nil {
+		return err
+	}
 	fresh := randomKey()
 	if err := durable.WriteFile(next, []byte(encodeEpoch(fresh)), 0o600); err != nil { // 1
 		return fmt.Errorf("rotate epoch: %w", err)
@@ -105,6 +109,24 @@ func (k *Keeper) RotateEpoch(ctx context.Context) error {
 	k.epoch = fresh
 	k.number++
 	k.mu.Unlock()
+	return k.finishEpoch(ctx, current, next)
+}
+
+// settleFiles ends a change of epoch whose keys were wrapped anew in this process and whose files were not moved.
+func (k *Keeper) settleFiles(ctx context.Context, current, next string) error {
+	standing, err := readEpoch(next)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil && guia.KindOf(err) != guia.Damaged {
+		return fmt.Errorf("rotate epoch: %w", err)
+	}
+	k.mu.RLock()
+	inForce := err == nil && bytes.Equal(standing, k.epoch)
+	k.mu.RUnlock()
+	if !inForce { // it never came into force
+		return nil
+	}
 	return k.finishEpoch(ctx, current, next)
 }
 
@@ -143,20 +165,8 @@ func (k *Keeper) rewrap(ctx context.Context, fresh []byte) error {
 	if err != nil {
 		return err
 	}
-	list, err := k.db.Query(ctx, "SELECT name, wrapped FROM seal_secret ORDER BY name")
-	if err != nil {
-		return err
-	}
-	defer list.Close()
-	for list.Next() {
-		var name string
-		var wrapped []byte
-		if err := list.Scan(&name, &wrapped); err != nil {
-			return err
-		}
-		renew(&secrets, name, wrapped, secretContext(name))
-	}
-	if err := errors.Join(list.Err(), bad); err != nil {
+	err = k.eachSecret(ctx, func(name string, wrapped []byte) { renew(&secrets, name, wrapped, secretContext(name)) })
+	if err := errors.Join(err, bad); err != nil {
 		return err
 	}
 	return k.db.Write(ctx, func(tx *db.Tx) error {
@@ -211,8 +221,11 @@ func RestoreEpoch(dir string, escrow, identities io.Reader) error {
 		return guia.RefuseCause(guia.Invalid, err, "seal.identity")
 	}
 	dec, err := age.Decrypt(armor.NewReader(io.LimitReader(escrow, 1<<20)), ids...)
-	if err != nil {
+	if _, foreign := errors.AsType[*age.NoIdentityMatchError](err); foreign {
 		return guia.RefuseCause(guia.Denied, err, "seal.escrow_closed")
+	}
+	if err != nil {
+		return guia.RefuseCause(guia.Damaged, err, "seal.escrow_damaged")
 	}
 	text, err := io.ReadAll(io.LimitReader(dec, 4096))
 	if err != nil {

@@ -27,7 +27,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -86,8 +85,10 @@ const (
 
 // Create makes the key database and the first epoch key in dir. Both are durable on return. It refuses when they exist.
 func Create(ctx context.Context, dir string) (*Keeper, error) {
-	if _, err := os.Stat(filepath.Join(dir, epochName)); err == nil {
-		return nil, fmt.Errorf("create keys: %s exists", epochName)
+	for _, name := range []string{epochName, databaseName} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return nil, fmt.Errorf("create keys: %s exists", name)
+		}
 	}
 	epoch := randomKey()
 	if err := durable.WriteFile(filepath.Join(dir, epochName), []byte(encodeEpoch(epoch)), 0o600); err != nil {
@@ -120,12 +121,10 @@ func openWith(ctx context.Context, dir string, epoch []byte) (*Keeper, error) {
 	}
 	k := &Keeper{dir: dir, db: d, byName: map[KeyName]*KEK{}, byID: map[uint64]*KEK{}}
 	if err := k.settleEpoch(ctx, epoch); err != nil {
-		d.Close()
-		return nil, err
+		return nil, errors.Join(err, d.Close())
 	}
-	if k.macKey, err = k.secret(ctx, "mac", true); err != nil {
-		d.Close()
-		return nil, err
+	if k.macKey, err = k.makeSecret(ctx, "mac"); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.macKey) }
 	return k, nil
@@ -163,7 +162,7 @@ func (k *Keeper) MAC(label string, parts ...string) (sum [16]byte) {
 	write := func(s string) {
 		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
 		h.Write(length[:])
-		io.WriteString(h, s)
+		h.Write([]byte(s))
 	}
 	write(label)
 	for _, p := range parts {
@@ -344,12 +343,19 @@ func (k *Keeper) Count(ctx context.Context) (n int, err error) {
 
 // Secret returns a named secret, such as the log's signing key, and whether it exists.
 func (k *Keeper) Secret(ctx context.Context, name string) ([]byte, bool, error) {
-	s, err := k.secret(ctx, name, false)
-	return s, s != nil, err
+	k.making.Lock()
+	defer k.making.Unlock()
+	return k.secret(ctx, name)
 }
 
 // SetSecret stores a named secret under the epoch key. It is durable on return; the earlier value is overwritten.
 func (k *Keeper) SetSecret(ctx context.Context, name string, value []byte) error {
+	k.making.Lock() // a change of epoch in between would leave it under the old key
+	defer k.making.Unlock()
+	return k.setSecret(ctx, name, value)
+}
+
+func (k *Keeper) setSecret(ctx context.Context, name string, value []byte) error {
 	wrapped := wrap(k.epochAEAD(), value, secretContext(name))
 	return k.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec("INSERT INTO seal_secret (name, wrapped) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET wrapped = excluded.wrapped", name, wrapped)
@@ -357,28 +363,36 @@ func (k *Keeper) SetSecret(ctx context.Context, name string, value []byte) error
 	})
 }
 
-// secret reads a named secret; it makes a random one when told to, and returns nil when there is none.
-func (k *Keeper) secret(ctx context.Context, name string, make bool) ([]byte, error) {
+// secret reads a named secret.
+func (k *Keeper) secret(ctx context.Context, name string) (value []byte, found bool, err error) {
 	var wrapped []byte
-	err := k.db.QueryRow(ctx, "SELECT wrapped FROM seal_secret WHERE name = ?", name).Scan(&wrapped)
-	switch {
-	case err == nil:
-		value, err := unwrap(k.epochAEAD(), wrapped, secretContext(name))
-		if err != nil {
-			return nil, guia.RefuseCause(guia.Damaged, err, "seal.damaged", "secret "+name)
-		}
-		return value, nil
-	case !errors.Is(err, sql.ErrNoRows):
-		return nil, fmt.Errorf("read secret %s: %w", name, err)
-	case !make:
-		return nil, nil
+	err = k.db.QueryRow(ctx, "SELECT wrapped FROM seal_secret WHERE name = ?", name).Scan(&wrapped)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
 	}
-	value := randomKey()
-	return value, k.SetSecret(ctx, name, value)
+	if err != nil {
+		return nil, false, fmt.Errorf("read secret %s: %w", name, err)
+	}
+	if value, err = unwrap(k.epochAEAD(), wrapped, secretContext(name)); err != nil {
+		return nil, false, guia.RefuseCause(guia.Damaged, err, "seal.damaged", "secret "+name)
+	}
+	return value, true, nil
+}
+
+// makeSecret reads a named secret, or makes a random one that is durable on return.
+func (k *Keeper) makeSecret(ctx context.Context, name string) ([]byte, error) {
+	value, found, err := k.secret(ctx, name)
+	if found || err != nil {
+		return value, err
+	}
+	value = randomKey()
+	return value, k.setSecret(ctx, name, value)
 }
 
 // Check reads and unwraps everything in the key database and returns what is damaged.
 func (k *Keeper) Check(ctx context.Context) ([]string, error) {
+	k.making.Lock() // a change of epoch in between would look like damage
+	defer k.making.Unlock()
 	found, err := k.db.Integrity(ctx)
 	if err != nil {
 		return nil, err
@@ -386,6 +400,14 @@ func (k *Keeper) Check(ctx context.Context) ([]string, error) {
 	err = k.each(ctx, func(id uint64, name KeyName, wrapped []byte) {
 		if _, err := unwrap(k.epochAEAD(), wrapped, kekContext(id, name)); err != nil {
 			found = append(found, fmt.Sprintf("key %d does not open under the epoch key", id))
+		}
+	})
+	if err != nil {
+		return found, err
+	}
+	err = k.eachSecret(ctx, func(name string, wrapped []byte) {
+		if _, err := unwrap(k.epochAEAD(), wrapped, secretContext(name)); err != nil {
+			found = append(found, fmt.Sprintf("secret %s does not open under the epoch key", name))
 		}
 	})
 	return found, err
@@ -409,6 +431,23 @@ func (k *Keeper) each(ctx context.Context, fn func(id uint64, name KeyName, wrap
 		}
 		copy(name.Owner[:], owner)
 		fn(id, name, wrapped)
+	}
+	return rows.Err()
+}
+
+func (k *Keeper) eachSecret(ctx context.Context, fn func(name string, wrapped []byte)) error {
+	rows, err := k.db.Query(ctx, "SELECT name, wrapped FROM seal_secret ORDER BY name")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var wrapped []byte
+		if err := rows.Scan(&name, &wrapped); err != nil {
+			return err
+		}
+		fn(name, wrapped)
 	}
 	return rows.Err()
 }

@@ -104,16 +104,16 @@ func (s *Slot) Encrypt(name string, w io.Writer, r io.Reader) (digest [sha256.Si
 	aead, sum := fixedAEAD(key[:]), sha256.New()
 	plain, next := make([]byte, segment), make([]byte, segment)
 	sealed := make([]byte, 0, segment+aead.Overhead())
-	n, err := io.ReadFull(r, plain)
+	n, last, err := fill(r, plain)
 	for number := uint64(0); ; number++ {
-		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
+		if err != nil {
 			return digest, size, err
 		}
 		var following int
+		var end bool
 		if !last { // is there anything after this full segment?
-			following, err = io.ReadFull(r, next)
-			last = errors.Is(err, io.EOF)
+			following, end, err = fill(r, next)
+			last = following == 0 && end && err == nil
 		}
 		sum.Write(plain[:n])
 		size += int64(n)
@@ -123,8 +123,24 @@ func (s *Slot) Encrypt(name string, w io.Writer, r io.Reader) (digest [sha256.Si
 		if last {
 			return [sha256.Size]byte(sum.Sum(nil)), size, nil
 		}
-		plain, next, n = next, plain, following
+		plain, next, n, last = next, plain, following, end
 	}
+}
+
+// fill reads until the buffer is full or the file ends. io.ReadFull cannot be used: it says io.ErrUnexpectedEOF at the end of a file,
+// and so does a reader whose own source broke off, which must not pass for an end.
+func fill(r io.Reader, buffer []byte) (n int, end bool, err error) {
+	for n < len(buffer) {
+		m, err := r.Read(buffer[n:])
+		n += m
+		if err == io.EOF { // not errors.Is: a wrapped EOF is somebody's trouble, not the end
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
 }
 
 // Decrypt writes the plaintext of the file r to w. What was written before an error is not to be used.
@@ -133,16 +149,16 @@ func (s *Slot) Decrypt(name string, w io.Writer, r io.Reader) error {
 	aead := fixedAEAD(key[:])
 	full := segment + aead.Overhead()
 	sealed, next := make([]byte, full), make([]byte, full)
-	n, err := io.ReadFull(r, sealed)
+	n, last, err := fill(r, sealed)
 	for number := uint64(0); ; number++ {
-		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
+		if err != nil {
 			return err
 		}
 		var following int
+		var end bool
 		if !last {
-			following, err = io.ReadFull(r, next)
-			last = errors.Is(err, io.EOF)
+			following, end, err = fill(r, next)
+			last = following == 0 && end && err == nil
 		}
 		plain, bad := aead.Open(sealed[:0], segmentNonce(number, last), sealed[:n], nil)
 		if bad != nil {
@@ -154,7 +170,7 @@ func (s *Slot) Decrypt(name string, w io.Writer, r io.Reader) error {
 		if last {
 			return nil
 		}
-		sealed, next, n = next, sealed, following
+		sealed, next, n, last = next, sealed, following, end
 	}
 }
 
