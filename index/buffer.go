@@ -1,23 +1,24 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
-	"sort"
 )
 
 // buffer is the part that was not written yet. One goroutine writes it while nobody reads, or several read it (see [Index]).
 //
-// A term's postings are a chain of blocks in pages of memory, without pointers for the garbage collector to follow: for each document
-// its distance from the one before times two, plus one when the term occurs once in it; otherwise then the number of occurrences;
-// then the positions, each minus the one before.
+// A term's postings are records, without pointers for the garbage collector to follow: for each document its distance from the one
+// before times two, plus one when the term occurs once in it; otherwise then the number of occurrences; then the positions, each minus
+// the one before. The first records lie in the term itself, which is one cache line, for most terms are rare; later ones in a chain of
+// blocks in pages of memory.
 type buffer struct {
 	part
 	seed  maphash.Seed
-	table []uint32 // open addressing: place in terms plus one
+	table []uint64 // open addressing: hash times 2^32, place in terms plus one
 	terms []bufferTerm
-	text  []byte // of the terms
+	text  []byte // of the terms longer than eight bytes
 	pages [][]byte
 	used  uint32 // of the last page
 	cols  [columnCount]column
@@ -25,34 +26,64 @@ type buffer struct {
 	index [columnCount]map[string]uint32
 
 	toks  *tokens
-	chain []uint32 // for each token of the document the next one of the same term, plus one
+	keys  []probed // for each token of the document where to look for its term
+	chain []uint32 // and the next one of the same term, plus one
 	seen  []uint32 // terms of the document
 	room  []byte
 	sort  []sortTerm
 }
 
 type bufferTerm struct {
-	text, size  uint32
-	hash        uint32
+	key         uint64 // the first eight bytes, as they sort
+	text        uint32 // where it begins in buffer.text, if it is longer
+	size        uint16
+	used        uint8 // of near
+	log         uint8 // size of the running block, as a power of two
 	df          uint32
 	last        uint32 // document
-	head        uint32 // address of the first byte of the chain
-	at, end     uint32 // where the next byte goes, and where the running block ends
-	step        uint32 // size of the next block
+	head        uint32 // address of the chain
+	at, end     uint32 // where the next byte goes, and where the running block ends; 0 without a chain
 	stamp       uint32 // document plus one, while its tokens are grouped
 	first, tail uint32 // tokens of that document
+	near        [12]byte
 }
 
 type sortTerm struct {
-	key  uint64 // the first eight bytes
+	key  uint64
 	term uint32
 }
 
+// keyOf returns the first eight bytes of a term as a number that sorts as they do.
+func keyOf(term []byte) uint64 {
+	if len(term) >= 8 {
+		return binary.BigEndian.Uint64(term)
+	}
+	var key uint64
+	for i, c := range term {
+		key |= uint64(c) << (56 - 8*i)
+	}
+	return key
+}
+
+// is reports whether t is term, whose key is given.
+func (b *buffer) is(t *bufferTerm, key uint64, term []byte) bool {
+	return t.key == key && int(t.size) == len(term) && (len(term) <= 8 || string(b.text[t.text:t.text+uint32(t.size)]) == string(term))
+}
+
+// term returns the bytes of t. room is used when they are not in memory as such.
+func (b *buffer) term(t *bufferTerm, room *[8]byte) []byte {
+	if t.size > 8 {
+		return b.text[t.text : t.text+uint32(t.size)]
+	}
+	binary.BigEndian.PutUint64(room[:], t.key)
+	return room[:t.size]
+}
+
 const (
-	pageSize  = 1 << 20
-	firstStep = 16
-	mostStep  = 4096
-	linkSize  = 4
+	pageSize = 1 << 20
+	firstLog = 5  // the first block of a chain has 32 bytes
+	mostLog  = 12 // the largest ones 4096
+	linkSize = 4
 )
 
 func newBuffer() *buffer {
@@ -68,7 +99,7 @@ func (b *buffer) clear() {
 		b.table = nil
 	}
 	if b.table == nil {
-		b.table = make([]uint32, 1<<12)
+		b.table = make([]uint64, 1<<12)
 	}
 	clear(b.table)
 	clear(b.text)
@@ -90,7 +121,7 @@ func (b *buffer) clear() {
 
 // memory is about how many bytes the buffer takes.
 func (b *buffer) memory() int {
-	n := len(b.pages)*pageSize + cap(b.text) + cap(b.terms)*48 + cap(b.table)*4
+	n := len(b.pages)*pageSize + cap(b.text) + cap(b.terms)*64 + cap(b.table)*8
 	for c := range b.cols {
 		n += cap(b.cols[c].data)
 	}
@@ -156,8 +187,12 @@ func (b *buffer) addTokens(doc uint32) {
 	list := b.toks.list
 	b.seen = b.seen[:0]
 	b.chain = slices.Grow(b.chain[:0], len(list))[:len(list)]
+	b.probeAll(list)
 	for i, k := range list {
-		id := b.lookup(b.toks.term(k))
+		id := b.keys[i].id - 1
+		if b.keys[i].id == 0 {
+			id = b.lookup(b.toks.term(k))
+		}
 		t := &b.terms[id]
 		b.chain[i] = 0
 		if t.stamp == doc+1 {
@@ -197,50 +232,92 @@ func (b *buffer) addTokens(doc uint32) {
 	}
 }
 
+// probed is a token on its way into the table.
+type probed struct {
+	key      uint64
+	hash, id uint32
+}
+
+// probeAll looks up all tokens of a document, step by step for all of them: the memory is far larger than the processor's caches, and
+// this way many reads are under way at once. Terms that are new, or not in the first place looked at, are left to lookup.
+func (b *buffer) probeAll(list []token) {
+	b.keys = slices.Grow(b.keys[:0], len(list))[:len(list)]
+	for i, k := range list {
+		term := b.toks.term(k)
+		b.keys[i] = probed{key: keyOf(term), hash: uint32(maphash.Bytes(b.seed, term))}
+	}
+	mask := uint32(len(b.table) - 1)
+	for i := range b.keys {
+		k := &b.keys[i]
+		if e := b.table[k.hash&mask]; uint32(e>>32) == k.hash {
+			k.id = uint32(e)
+		}
+	}
+	for i := range b.keys {
+		if k := &b.keys[i]; k.id != 0 && !b.is(&b.terms[k.id-1], k.key, b.toks.term(list[i])) {
+			k.id = 0
+		}
+	}
+}
+
 // lookup returns the term's place, adding it when it is new.
 func (b *buffer) lookup(term []byte) uint32 {
-	hash := uint32(maphash.Bytes(b.seed, term))
-	mask := uint32(len(b.table) - 1)
-	i := hash & mask
-	for {
-		id := b.table[i]
-		if id == 0 {
-			break
-		}
-		if t := &b.terms[id-1]; t.hash == hash && string(b.text[t.text:t.text+t.size]) == string(term) {
-			return id - 1
-		}
-		i = (i + 1) & mask
+	key := keyOf(term)
+	hash, i, id := b.probe(key, term)
+	if id != 0 {
+		return id - 1
 	}
-	if 4*(len(b.terms)+1) > 3*len(b.table) {
+	if 2*(len(b.terms)+1) > len(b.table) {
 		b.grow()
-		mask = uint32(len(b.table) - 1)
-		for i = hash & mask; b.table[i] != 0; i = (i + 1) & mask {
-		}
+		_, i, _ = b.probe(key, term)
 	}
-	b.terms = append(b.terms, bufferTerm{text: uint32(len(b.text)), size: uint32(len(term)), hash: hash})
-	b.text = append(b.text, term...)
-	b.table[i] = uint32(len(b.terms))
+	t := bufferTerm{key: key, size: uint16(len(term))}
+	if len(term) > 8 {
+		t.text = uint32(len(b.text))
+		b.text = append(b.text, term...)
+	}
+	b.terms = append(b.terms, t)
+	b.table[i] = uint64(hash)<<32 | uint64(len(b.terms))
 	return uint32(len(b.terms) - 1)
 }
 
-func (b *buffer) grow() {
-	b.table = make([]uint32, 2*len(b.table))
+// probe returns the term's place plus one, or 0 and the place in the table where it belongs.
+func (b *buffer) probe(key uint64, term []byte) (hash, i, id uint32) {
+	hash = uint32(maphash.Bytes(b.seed, term))
 	mask := uint32(len(b.table) - 1)
-	for id := range b.terms {
-		i := b.terms[id].hash & mask
+	for i = hash & mask; b.table[i] != 0; i = (i + 1) & mask {
+		if e := b.table[i]; uint32(e>>32) == hash && b.is(&b.terms[uint32(e)-1], key, term) {
+			return hash, i, uint32(e)
+		}
+	}
+	return hash, i, 0
+}
+
+func (b *buffer) grow() {
+	old := b.table
+	b.table = make([]uint64, 2*len(old))
+	mask := uint32(len(b.table) - 1)
+	for _, e := range old {
+		if e == 0 {
+			continue
+		}
+		i := uint32(e>>32) & mask
 		for b.table[i] != 0 {
 			i = (i + 1) & mask
 		}
-		b.table[i] = uint32(id) + 1
+		b.table[i] = e
 	}
 }
 
-// write appends a record to the chain of t. Each block of a chain ends with the address of the next.
+// write appends a record to t. Each block of a chain ends with the address of the next.
 func (b *buffer) write(t *bufferTerm, rec []byte) {
-	if t.df == 0 {
-		t.head = b.block(firstStep)
-		t.at, t.end, t.step = t.head, t.head+firstStep-linkSize, 2*firstStep
+	if t.end == 0 {
+		if int(t.used)+len(rec) <= len(t.near) {
+			t.used += uint8(copy(t.near[t.used:], rec))
+			return
+		}
+		t.head, t.log = b.block(1<<firstLog), firstLog
+		t.at, t.end = t.head, t.head+1<<firstLog-linkSize
 	}
 	for {
 		n := copy(b.bytes(t.at, t.end), rec)
@@ -248,10 +325,10 @@ func (b *buffer) write(t *bufferTerm, rec []byte) {
 		if rec = rec[n:]; len(rec) == 0 {
 			return
 		}
-		next := b.block(t.step)
+		t.log = min(t.log+1, mostLog)
+		next := b.block(1 << t.log)
 		binary.LittleEndian.PutUint32(b.bytes(t.end, t.end+linkSize), next)
-		t.at, t.end = next, next+t.step-linkSize
-		t.step = min(2*t.step, mostStep)
+		t.at, t.end = next, next+1<<t.log-linkSize
 	}
 }
 
@@ -277,15 +354,19 @@ func (b *buffer) bytes(from, to uint32) []byte {
 
 // stream returns the records of t in one piece.
 func (b *buffer) stream(dst []byte, t *bufferTerm) []byte {
-	at, step := t.head, uint32(firstStep)
+	dst = append(dst, t.near[:t.used]...)
+	if t.end == 0 {
+		return dst
+	}
+	at, log := t.head, uint8(firstLog)
 	for {
-		end := at + step - linkSize
-		if t.at >= at && t.at <= end && t.end == end {
+		end := at + 1<<log - linkSize
+		if end == t.end {
 			return append(dst, b.bytes(at, t.at)...)
 		}
 		dst = append(dst, b.bytes(at, end)...)
 		at = binary.LittleEndian.Uint32(b.bytes(end, end+linkSize))
-		step = min(2*step, mostStep)
+		log = min(log+1, mostLog)
 	}
 }
 
@@ -326,20 +407,24 @@ func (b *buffer) postings(t *bufferTerm) postings {
 }
 
 func (b *buffer) find(_ *reader, term []byte) postings {
-	hash := uint32(maphash.Bytes(b.seed, term))
-	mask := uint32(len(b.table) - 1)
-	for i := hash & mask; b.table[i] != 0; i = (i + 1) & mask {
-		if t := &b.terms[b.table[i]-1]; t.hash == hash && string(b.text[t.text:t.text+t.size]) == string(term) {
-			return b.postings(t)
-		}
+	if _, _, id := b.probe(keyOf(term), term); id != 0 {
+		return b.postings(&b.terms[id-1])
 	}
 	return postings{}
 }
 
 func (b *buffer) walk(_ *reader, prefix []byte, fn func(postings)) {
+	low := keyOf(prefix)
+	mask := ^uint64(0)
+	if len(prefix) < 8 {
+		mask = ^(mask >> (8 * len(prefix)))
+	}
 	for i := range b.terms {
 		t := &b.terms[i]
-		if int(t.size) >= len(prefix) && string(b.text[t.text:t.text+uint32(len(prefix))]) == string(prefix) {
+		if t.key&mask != low || int(t.size) < len(prefix) {
+			continue
+		}
+		if len(prefix) <= 8 || string(b.text[t.text:t.text+uint32(len(prefix))]) == string(prefix) {
 			fn(b.postings(t))
 		}
 	}
@@ -349,22 +434,54 @@ func (b *buffer) column(_ *reader, c int) *column { return &b.cols[c] }
 func (b *buffer) list(_ *reader, c int) *nameList { return &b.names[c] }
 func (b *buffer) alive(*reader) bitset            { return nil }
 
-// inOrder returns the terms in order of their bytes.
+// inOrder returns the terms in order of their bytes: sorted by key, eight bits at a time, then those with equal keys.
 func (b *buffer) inOrder() []sortTerm {
-	b.sort = b.sort[:0]
-	for i := range b.terms {
-		t := &b.terms[i]
-		var key [8]byte
-		copy(key[:], b.text[t.text:t.text+t.size])
-		b.sort = append(b.sort, sortTerm{binary.BigEndian.Uint64(key[:]), uint32(i)})
-	}
-	sort.Slice(b.sort, func(i, j int) bool {
-		x, y := b.sort[i], b.sort[j]
-		if x.key != y.key {
-			return x.key < y.key
+	n := len(b.terms)
+	b.sort = slices.Grow(b.sort[:0], 2*n)[:2*n]
+	list, room := b.sort[:n], b.sort[n:]
+	var count [8][256]uint32
+	for i := range list {
+		key := b.terms[i].key
+		list[i] = sortTerm{key, uint32(i)}
+		for digit := range count {
+			count[digit][byte(key>>(8*digit))]++
 		}
-		s, t := &b.terms[x.term], &b.terms[y.term]
-		return string(b.text[s.text:s.text+s.size]) < string(b.text[t.text:t.text+t.size])
-	})
-	return b.sort
+	}
+	for digit := range count {
+		if n > 0 && count[digit][byte(list[0].key>>(8*digit))] == uint32(n) {
+			continue // all the same
+		}
+		var at [256]uint32
+		for d := 1; d < 256; d++ {
+			at[d] = at[d-1] + count[digit][d-1]
+		}
+		for _, t := range list {
+			d := byte(t.key >> (8 * digit))
+			room[at[d]] = t
+			at[d]++
+		}
+		list, room = room, list
+	}
+	for i := 0; i < n; {
+		j := i + 1
+		for j < n && list[j].key == list[i].key {
+			j++
+		}
+		if j > i+1 {
+			slices.SortFunc(list[i:j], func(x, y sortTerm) int {
+				var p, q [8]byte // a term of up to eight bytes may end in the mark of a cut, a zero as its padding is
+				return bytes.Compare(b.term(&b.terms[x.term], &p), b.term(&b.terms[y.term], &q))
+			})
+		}
+		i = j
+	}
+	return list
+}
+
+// touch reads a little of each term, so that they come into the processor's caches side by side and not one after the other.
+func (b *buffer) touch(list []sortTerm) (sum uint32) {
+	for _, k := range list {
+		sum += b.terms[k.term].df
+	}
+	return sum
 }

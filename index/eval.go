@@ -329,23 +329,17 @@ func (e *eval) adjacent(items []resolved, docs []uint32, wantFreqs bool) (out fo
 // positions fills flat[1] and start[1] with the places where the phrase would have to begin, judged by one term. All of batch hold it.
 func (e *eval) positions(it *iter, off uint32, batch []uint32) {
 	flat, start := e.flat[1][:0], append(e.start[1][:0], 0)
-	i := 0
-	for i < len(batch) && it.seek(batch[i]) {
-		docs := it.ensureDocs()
-		for j := 0; j < len(docs) && i < len(batch); j++ {
-			for i < len(batch) && batch[i] < docs[j] { // cannot happen: every document of the batch holds the term
-				start = append(start, uint32(len(flat)))
-				i++
-			}
-			if i < len(batch) && docs[j] == batch[i] {
+	for i := 0; i < len(batch) && it.seek(batch[i]); {
+		for j, d := range it.ensureDocs() {
+			if i < len(batch) && d == batch[i] {
 				flat = it.positions(flat, j, off)
 				start = append(start, uint32(len(flat)))
 				i++
 			}
 		}
-		if i < len(batch) && batch[i] <= it.last {
-			start = append(start, uint32(len(flat)))
-			i++
+		if i < len(batch) && batch[i] <= it.last { // it does not hold the term: the file is not what was written
+			e.r.fail(damaged("a document is missing from a term's postings"))
+			break
 		}
 	}
 	for len(start) <= len(batch) {

@@ -111,7 +111,7 @@ type rewriter struct {
 	gone bitset
 	from uint32 // first and last document that goes
 	to   uint32
-	drop map[slotID]bool // slots of the old segment that the new one does not name
+	drop map[slotID]bool // bare slots of the old segment that the new one does not name
 	it   iter
 }
 
@@ -126,7 +126,7 @@ func rewrite(r *reader, s *segment, gone bitset, docs []uint32) (segmentMeta, er
 			break
 		}
 		if data := r.slot(id); c.touches(data) {
-			c.drop[id] = true
+			c.drop[id.bare()] = true
 			before := len(w.dir.slots)
 			c.leaf(data)
 			for ; before < len(w.dir.slots); before++ {
@@ -145,7 +145,7 @@ func rewrite(r *reader, s *segment, gone bitset, docs []uint32) (segmentMeta, er
 	c.clearColumns(cols, &p, docs)
 	for _, b := range append(append([]blobID{s.meta.Leaves, s.meta.Alive}, s.meta.Columns...), s.meta.Lists...) {
 		for _, id := range b.Slots {
-			c.drop[id] = true
+			c.drop[id.bare()] = true
 		}
 	}
 	for _, id := range s.meta.Slots {
@@ -260,8 +260,8 @@ func (c *rewriter) far(term []byte, p postings) {
 		list = c.r.far(p.data)
 		for i := 0; i < len(p.data); {
 			var id slotID
-			id, i = farSlot(p.data, i)
-			c.drop[id] = true
+			id, i = parseSlot(p.data, i, 0)
+			c.drop[id.bare()] = true
 		}
 	}
 	w := c.w
@@ -272,7 +272,7 @@ func (c *rewriter) far(term []byte, p postings) {
 			w.far = append(w.far, f)
 			continue
 		}
-		c.drop[f.slot] = true
+		c.drop[f.slot.bare()] = true
 		before := w.df
 		w.df = 0
 		all := uint32(0)

@@ -3,6 +3,7 @@ package index
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -113,7 +114,15 @@ func passage(text string, marks [][2]int, most int) (start, end int) {
 	if forward(text, start, most) == len(text) { // there is room at the end
 		start = back(text, len(text), most)
 	}
-	return start, forward(text, start, most)
+	end = forward(text, start, most)
+	window := text[start:end]
+	if start > 0 {
+		start = end - len(strings.TrimLeftFunc(window, unicode.IsSpace))
+	}
+	if end < len(text) {
+		end -= len(window) - len(strings.TrimRightFunc(window, unicode.IsSpace))
+	}
+	return min(start, end), end
 }
 
 // forward returns the place n characters after at, and after the accents of the last one.

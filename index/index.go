@@ -25,12 +25,16 @@ package index
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -53,7 +57,7 @@ type Doc struct {
 
 const (
 	// version of what is in the file. Another one is thrown away when it is opened.
-	version = 1
+	version = 2
 	// bufferMost is how much memory the buffer takes before it is written.
 	bufferMost = 32 << 20
 	// applyStep is after how many documents waiting searches are let through.
@@ -122,6 +126,7 @@ func (x *Index) create(ctx context.Context) error {
 			"CREATE TABLE index_state (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
 			"CREATE TABLE index_segment (id INTEGER PRIMARY KEY, meta TEXT NOT NULL)",
 			"INSERT INTO index_state (name, value) VALUES ('cursor', 0)",
+			"INSERT INTO index_state (name, value) VALUES ('sum', " + strconv.FormatInt(catalogSum(0, nil), 10) + ")",
 			"INSERT INTO index_state (name, value) VALUES ('version', " + strconv.Itoa(fileVersion()) + ")",
 		}
 		for _, table := range slotTables {
@@ -175,6 +180,7 @@ func (x *Index) loadSegments(ctx context.Context) error {
 	}
 	defer rows.Close()
 	x.segments = nil
+	sums := map[int64]uint32{}
 	for rows.Next() {
 		var id int64
 		var text []byte
@@ -186,9 +192,33 @@ func (x *Index) loadSegments(ctx context.Context) error {
 			return damaged("row of a segment is unreadable")
 		}
 		x.lastID = max(x.lastID, id)
-		x.insert(newSegment(id, meta))
+		s := newSegment(id, meta)
+		s.sum = crc32.Checksum(text, castagnoli)
+		sums[id] = s.sum
+		x.insert(s)
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	var sum int64
+	if err := x.db.QueryRow(ctx, "SELECT value FROM index_state WHERE name = 'sum'").Scan(&sum); err != nil {
+		return err
+	}
+	if sum != catalogSum(x.saved, sums) {
+		return damaged("cursor and segments do not belong together")
+	}
+	return nil
+}
+
+// catalogSum is the checksum of the cursor and the rows of the segments, whose checksums are given. With the names of slots, which hold
+// checksums of what lies in them, it makes the file one tree.
+func catalogSum(cursor uint64, segments map[int64]uint32) int64 {
+	b := binary.LittleEndian.AppendUint64(nil, cursor)
+	for _, id := range slices.Sorted(maps.Keys(segments)) {
+		b = binary.LittleEndian.AppendUint64(b, uint64(id))
+		b = binary.LittleEndian.AppendUint32(b, segments[id])
+	}
+	return int64(crc32.Checksum(b, castagnoli))
 }
 
 // insert puts a segment in its place: ascending by sequence numbers, which do not overlap.
@@ -325,6 +355,22 @@ func (x *Index) flush(ctx context.Context) error {
 
 // commit replaces segments in the file by another one, and moves the cursor. fresh may be nil.
 func (x *Index) commit(ctx context.Context, old []*segment, fresh *segment, cursor uint64) error {
+	sums := map[int64]uint32{}
+	for _, s := range x.segments {
+		sums[s.id] = s.sum
+	}
+	for _, s := range old {
+		delete(sums, s.id)
+	}
+	var text []byte
+	if fresh != nil {
+		var err error
+		if text, err = json.Marshal(fresh.meta); err != nil {
+			return err
+		}
+		fresh.sum = crc32.Checksum(text, castagnoli)
+		sums[fresh.id] = fresh.sum
+	}
 	err := x.db.Write(ctx, func(tx *db.Tx) error {
 		for _, s := range old {
 			if _, err := tx.Exec("DELETE FROM index_segment WHERE id = ?", s.id); err != nil {
@@ -332,15 +378,14 @@ func (x *Index) commit(ctx context.Context, old []*segment, fresh *segment, curs
 			}
 		}
 		if fresh != nil {
-			text, err := json.Marshal(fresh.meta)
-			if err != nil {
-				return err
-			}
 			if _, err := tx.Exec("INSERT INTO index_segment (id, meta) VALUES (?, ?)", fresh.id, string(text)); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec("UPDATE index_state SET value = ? WHERE name = 'cursor'", int64(cursor))
+		if _, err := tx.Exec("UPDATE index_state SET value = ? WHERE name = 'cursor'", int64(cursor)); err != nil {
+			return err
+		}
+		_, err := tx.Exec("UPDATE index_state SET value = ? WHERE name = 'sum'", catalogSum(cursor, sums))
 		return err
 	})
 	switch {

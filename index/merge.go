@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -109,12 +110,7 @@ func (x *Index) exchange(old []*segment, fresh *segment) {
 	x.mu.Unlock()
 	// From here on no search reads the old slots.
 	for s := range gone {
-		for _, id := range s.meta.Slots {
-			if !kept[id] {
-				x.store.release([]slotID{id})
-				x.store.cache.drop(id)
-			}
-		}
+		x.store.release(slices.DeleteFunc(slices.Clone(s.meta.Slots), func(id slotID) bool { return kept[id] }))
 	}
 }
 

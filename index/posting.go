@@ -247,10 +247,22 @@ func appendRefs(dst []byte, list []ref) []byte {
 	for _, f := range list {
 		dst = binary.AppendUvarint(dst, uint64(f.first-prev.last))
 		dst = binary.AppendUvarint(dst, uint64(f.last-f.first))
-		dst = binary.AppendVarint(dst, int64(f.slot)-int64(prev.slot))
+		dst = appendSlot(dst, f.slot, prev.slot)
 		prev = f
 	}
 	return dst
+}
+
+// appendSlot writes the name of a slot after the name prev; parseSlot reads it.
+func appendSlot(dst []byte, id, prev slotID) []byte {
+	dst = binary.AppendVarint(dst, int64(id.bare())-int64(prev.bare()))
+	return binary.LittleEndian.AppendUint32(dst, uint32(id>>32))
+}
+
+func parseSlot(d []byte, i int, prev slotID) (slotID, int) {
+	step, n := binary.Varint(d[i:])
+	i += n
+	return slotID(binary.LittleEndian.Uint32(d[i:]))<<32 | slotID(int64(prev.bare())+step), i + 4
 }
 
 func parseRefs(d []byte) (list []ref) {
@@ -259,9 +271,9 @@ func parseRefs(d []byte) (list []ref) {
 		var first, span uint32
 		first, i = uvarint(d, i)
 		span, i = uvarint(d, i)
-		slot, n := binary.Varint(d[i:])
-		i += n
-		prev = ref{prev.last + first, prev.last + first + span, slotID(int64(prev.slot) + slot)}
+		var slot slotID
+		slot, i = parseSlot(d, i, prev.slot)
+		prev = ref{prev.last + first, prev.last + first + span, slot}
 		list = append(list, prev)
 	}
 	return list
@@ -315,15 +327,10 @@ func (r *reader) far(data []byte) []byte {
 	var out []byte
 	for i := 0; i < len(data); {
 		var id slotID
-		id, i = farSlot(data, i)
+		id, i = parseSlot(data, i, 0)
 		out = append(out, r.slot(id)...)
 	}
 	return out
-}
-
-func farSlot(data []byte, i int) (slotID, int) {
-	id, n := binary.Uvarint(data[i:])
-	return slotID(id), i + n
 }
 
 // step goes to the next block.

@@ -144,7 +144,10 @@ func (p *parser) either(depth int) *Expr {
 			break
 		}
 		p.space()
-		if r, n := p.peek(); n == 0 || closing(r) {
+		again := p.at
+		if p.or() {
+			p.refuse(again, "index.query.or")
+		} else if r, n := p.peek(); n == 0 || closing(r) {
 			p.refuse(start, "index.query.or")
 		}
 	}

@@ -99,11 +99,11 @@ type segmentMeta struct {
 
 // blobID names content in several slots.
 type blobID struct {
-	Size  int     `json:"size,omitempty"`
-	Slots slotSet `json:"slots,omitempty"`
+	Size  int      `json:"size,omitempty"`
+	Slots []slotID `json:"slots,omitempty"`
 }
 
-// slotSet is a list of slots, kept in order, written as runs: first, count, first, count. Neighbours differ by 16 (see slotID).
+// slotSet is a list of bare slots, kept in order, written as runs: first, count, first, count. Neighbours differ by 16 (see slotID).
 type slotSet []slotID
 
 // MarshalJSON writes the runs.
@@ -141,6 +141,7 @@ func (s *slotSet) UnmarshalJSON(data []byte) error {
 type segment struct {
 	part
 	id   int64
+	sum  uint32 // of its row
 	meta segmentMeta
 
 	mu      sync.Mutex
@@ -186,7 +187,7 @@ func (d *directory) encode() []byte {
 	for i, id := range d.slots {
 		out = binary.AppendUvarint(out, uint64(len(d.first(i))))
 		out = append(out, d.first(i)...)
-		out = binary.AppendVarint(out, int64(id)-int64(prev))
+		out = appendSlot(out, id, prev)
 		prev = id
 	}
 	return out
@@ -200,9 +201,7 @@ func parseDirectory(data []byte) *directory {
 		n, i = uvarint(data, i)
 		term := data[i : i+int(n)]
 		i += int(n)
-		step, k := binary.Varint(data[i:])
-		i += k
-		prev += slotID(step)
+		prev, i = parseSlot(data, i, prev)
 		d.add(term, prev)
 	}
 	return d

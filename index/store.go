@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"sync"
 
 	"guia"
@@ -17,11 +18,12 @@ import (
 // next piece of its size, or with zeros when something has to be forgotten. So no copy of a term stays behind in a page that the
 // database keeps for later. Sizes are chosen so that slots fill the 16 KiB pages of package db exactly.
 //
-// Its bytes: CRC-32C of the rest (4), length of the content (4), content, padding of zeros.
+// Its bytes: length of the content (4), content, padding of zeros. Whoever names a slot also says what the checksum of its content is,
+// so that a write that was lost is noticed as a changed byte is: the names form a tree, with the rows of the segments at its root.
 var slotSizes = [...]int{1000, 2016, 4056, 5424, 8144, 16304, 65536, 262144, 1 << 20}
 
 const (
-	slotHead = 8
+	slotHead = 4
 	slotRoom = 16304 - slotHead // what fits into a slot of one page
 	slotMost = 1<<20 - slotHead
 
@@ -34,13 +36,21 @@ var (
 	slotTables = [len(slotSizes)]string{"index_slot0", "index_slot1", "index_slot2", "index_slot3", "index_slot4", "index_slot5", "index_slot6", "index_slot7", "index_slot8"}
 )
 
-// slotID is the number of a slot in its table, from 1, times 16, plus the number of the table.
+// slotID names a slot: from the lowest bit, the number of its table (4 bits), its row there, from 1 (28 bits), and the CRC-32C of row,
+// table, length and content (32 bits). A bare one is without the checksum.
 type slotID uint64
 
-func (id slotID) table() int { return int(id & 15) }
-func (id slotID) row() int64 { return int64(id >> 4) }
-
 func slotOf(table int, row int64) slotID { return slotID(row)<<4 | slotID(table) }
+
+func (id slotID) table() int   { return int(id & 15) }
+func (id slotID) row() int64   { return int64(uint32(id) >> 4) }
+func (id slotID) bare() slotID { return id & math.MaxUint32 }
+
+// sealed is the name of the bare slot id with this length and content.
+func (id slotID) sealed(data []byte) slotID {
+	sum := crc32.Update(crc32.Checksum(binary.LittleEndian.AppendUint32(nil, uint32(id)), castagnoli), castagnoli, data)
+	return slotID(sum)<<32 | id.bare()
+}
 
 // store reads and writes slots. Reading is safe at any time; writing is done by one goroutine.
 type store struct {
@@ -68,9 +78,8 @@ func (s *store) put(ctx context.Context, content []byte) (slotID, error) {
 		}
 	}
 	w := slotWrite{data: make([]byte, slotSizes[table])}
-	binary.LittleEndian.PutUint32(w.data[4:], uint32(len(content)))
+	binary.LittleEndian.PutUint32(w.data, uint32(len(content)))
 	copy(w.data[slotHead:], content)
-	binary.LittleEndian.PutUint32(w.data, crc32.Checksum(w.data[4:slotHead+len(content)], castagnoli))
 	if f := s.free[table]; len(f) > 0 {
 		w.id = f[len(f)-1]
 		s.free[table] = f[:len(f)-1]
@@ -78,6 +87,7 @@ func (s *store) put(ctx context.Context, content []byte) (slotID, error) {
 		s.last[table]++
 		w.id, w.add = slotOf(table, s.last[table]), true
 	}
+	w.id = w.id.sealed(w.data[:slotHead+len(content)])
 	s.wait = append(s.wait, w)
 	if s.size += len(w.data); s.size >= writeBatch {
 		return w.id, s.flush(ctx)
@@ -93,7 +103,6 @@ func (s *store) flush(ctx context.Context) error {
 	}
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		for _, w := range s.wait {
-			s.cache.drop(w.id)
 			var err error
 			if w.add {
 				_, err = tx.Exec("INSERT INTO "+slotTables[w.id.table()]+" (id, data) VALUES (?, ?)", w.id.row(), w.data)
@@ -112,8 +121,9 @@ func (s *store) flush(ctx context.Context) error {
 
 // release makes slots free. The caller knows that no search looks at them any more.
 func (s *store) release(ids []slotID) {
+	s.cache.drop(ids)
 	for _, id := range ids {
-		s.free[id.table()] = append(s.free[id.table()], id)
+		s.free[id.table()] = append(s.free[id.table()], id.bare())
 	}
 }
 
@@ -232,8 +242,8 @@ func (r *reader) load(id slotID) ([]byte, error) {
 	if len(raw) < slotHead {
 		return nil, damaged("slot is short")
 	}
-	n := binary.LittleEndian.Uint32(raw[4:])
-	if int64(n) > int64(len(raw)-slotHead) || crc32.Checksum(raw[4:slotHead+n], castagnoli) != binary.LittleEndian.Uint32(raw) {
+	n := binary.LittleEndian.Uint32(raw)
+	if int64(n) > int64(len(raw)-slotHead) || id.sealed(raw[:slotHead+n]) != id {
 		return nil, damaged("slot has a wrong checksum")
 	}
 	return append(make([]byte, 0, n), raw[slotHead:slotHead+n]...), nil
@@ -284,8 +294,8 @@ func (r *reader) blob(ids []slotID, size int) []byte {
 type cache struct {
 	mu    sync.Mutex
 	size  int
-	order list.List // of cached
-	byID  map[slotID]*list.Element
+	order list.List                // of cached
+	byID  map[slotID]*list.Element // by bare name
 }
 
 type cached struct {
@@ -296,8 +306,8 @@ type cached struct {
 func (c *cache) get(id slotID) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.byID[id]
-	if e == nil {
+	e := c.byID[id.bare()]
+	if e == nil || e.Value.(cached).id != id {
 		return nil
 	}
 	c.order.MoveToFront(e)
@@ -310,33 +320,29 @@ func (c *cache) set(id slotID, data []byte) {
 	if c.byID == nil {
 		c.byID = map[slotID]*list.Element{}
 	}
-	if c.byID[id] != nil || len(data) == 0 {
+	if c.byID[id.bare()] != nil || len(data) == 0 {
 		return
 	}
-	c.byID[id] = c.order.PushFront(cached{id, data})
+	c.byID[id.bare()] = c.order.PushFront(cached{id, data})
 	for c.size += len(data); c.size > cacheSize; {
 		c.remove(c.order.Back())
 	}
 }
 
-func (c *cache) drop(id slotID) {
+// drop forgets slots that become free.
+func (c *cache) drop(ids []slotID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.byID[id]; e != nil {
-		c.remove(e)
+	for _, id := range ids {
+		if e := c.byID[id.bare()]; e != nil {
+			c.remove(e)
+		}
 	}
-}
-
-func (c *cache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.order.Init()
-	c.byID, c.size = nil, 0
 }
 
 func (c *cache) remove(e *list.Element) {
 	k := e.Value.(cached)
 	c.order.Remove(e)
-	delete(c.byID, k.id)
+	delete(c.byID, k.id.bare())
 	c.size -= len(k.data)
 }

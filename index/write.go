@@ -9,7 +9,8 @@ import (
 const (
 	inlineMost = 4 << 10 // postings longer than this get slots of their own
 	// copyAt is how full the open block must be to be closed early, so that a full block after it can be copied as it is.
-	copyAt = blockDocs / 2
+	copyAt     = blockDocs / 2
+	touchAhead = 32
 )
 
 // segmentWriter writes the slots of a segment: terms in order, then columns. What it has written belongs to nobody until the row of
@@ -33,7 +34,9 @@ type segmentWriter struct {
 	end   uint32 // last document in body
 	far   []ref  // slots already written for this term
 	room  []byte
-	solo  struct {
+	// touched keeps the compiler from leaving out the reads of touch.
+	touched uint32
+	solo    struct {
 		freq uint32
 		at   []byte
 	}
@@ -52,7 +55,7 @@ func (w *segmentWriter) put(content []byte) slotID {
 		w.err = err
 		return 0
 	}
-	w.slots = append(w.slots, id)
+	w.slots = append(w.slots, id.bare())
 	return id
 }
 
@@ -173,7 +176,7 @@ func (w *segmentWriter) refs() postings {
 		p.kind = farRefs
 		var ids []byte
 		for _, id := range w.putBlob(p.data).Slots {
-			ids = binary.AppendUvarint(ids, uint64(id))
+			ids = appendSlot(ids, id, 0)
 		}
 		p.data = ids
 	}
@@ -281,9 +284,14 @@ func pack(values []uint64) (width int, data []byte) {
 func writeBuffer(ctx context.Context, s *store, b *buffer) (segmentMeta, error) {
 	w := newSegmentWriter(ctx, s)
 	var room []byte
-	for _, k := range b.inOrder() {
+	var key [8]byte
+	order := b.inOrder()
+	for i, k := range order {
+		if i%touchAhead == 0 {
+			w.touched += b.touch(order[i:min(i+touchAhead, len(order))])
+		}
 		t := &b.terms[k.term]
-		w.startTerm(b.text[t.text : t.text+t.size])
+		w.startTerm(b.term(t, &key))
 		room = b.each(t, room, w.addDoc)
 		w.endTerm()
 	}
