@@ -518,4 +518,3 @@ func recipientOf(t testing.TB, d *directory.Directory) string {
 	must(t, err)
 	return strings.TrimSpace(string(text))
 }
-

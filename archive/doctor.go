@@ -92,16 +92,8 @@ const (
 // is stored is undamaged; this says whether it is looked after.
 func Doctor(ctx context.Context, d *directory.Directory, followers ...ledger.Follower) (Health, error) {
 	x := &examination{d: d, ctx: ctx, now: time.Now()}
-	if err := x.readLedger(); err != nil {
-		return Health{}, fmt.Errorf("doctor: %w", err)
-	}
-	for _, look := range []func() error{
-		x.disk, x.permissions, x.recoveryKey, x.escrow, x.backups, func() error { return x.follow(followers) }, x.checkpoint, x.clock,
-		x.log, x.intents, x.forgetting, x.orphans, x.version,
-	} {
-		if err := look(); err != nil {
-			return x.h, fmt.Errorf("doctor: %w", err)
-		}
+	if err := x.examine(followers); err != nil {
+		return x.h, fmt.Errorf("doctor: %w", err)
 	}
 	return x.h, nil
 }
@@ -119,6 +111,21 @@ type examination struct {
 	finished   time.Time // newest backup.finished that succeeded
 	unfinished []ledger.Entry
 	underway   bool
+}
+
+func (x *examination) examine(followers []ledger.Follower) error {
+	if err := x.readLedger(); err != nil {
+		return err
+	}
+	for _, look := range []func() error{
+		x.disk, x.permissions, x.recoveryKey, x.escrow, x.backups, func() error { return x.follow(followers) }, x.checkpoint, x.clock,
+		x.log, x.intents, x.forgetting, x.orphans, x.version,
+	} {
+		if err := look(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (x *examination) find(check string, s Severity, key string, args ...any) {
