@@ -182,7 +182,7 @@ func Open(ctx context.Context, path string) (*Directory, error) {
 	}
 	d := &Directory{Path: path}
 	if err := d.open(ctx); err != nil {
-		return nil, errors.Join(err, d.Close(ctx))
+		return nil, errors.Join(db.Explain(err), d.Close(ctx))
 	}
 	return d, nil
 }

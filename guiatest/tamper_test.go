@@ -214,6 +214,17 @@ func dump(ctx context.Context, d *directory.Directory) (string, error) {
 	return b.String(), err
 }
 
+// asBytes is the value as the program reads it: it does not ask whether bytes are stored as text or as bytes.
+func asBytes(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%x", v)
+	case []byte:
+		return fmt.Sprintf("%x", v)
+	}
+	return fmt.Sprintf("%T(%v)", v, v)
+}
+
 var unimportant = map[string]bool{"db_version.applied": true, "db_version.name": true, "intake_cursor.changed": true}
 
 func dumpTables(ctx context.Context, b *strings.Builder, path string) error {
@@ -248,7 +259,7 @@ func dumpTables(ctx context.Context, b *strings.Builder, path string) error {
 			line := filepath.Base(path) + " " + table + ":"
 			for i, v := range values {
 				if !unimportant[table+"."+columns[i]] {
-					line += fmt.Sprintf(" %s=%T %x", columns[i], v, v)
+					line += " " + strings.ToLower(columns[i]) + "=" + asBytes(v)
 				}
 			}
 			lines = append(lines, line+"\n")

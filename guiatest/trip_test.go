@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,7 +22,6 @@ import (
 	"guia/ledger"
 	"guia/people"
 	"guia/permit"
-	"guia/proof"
 	"guia/source/mapped"
 )
 

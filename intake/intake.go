@@ -303,8 +303,7 @@ func (d *Desk) makeEdit(feed Feed, it *item) {
 		c.Header.Type = guia.MessageEdited
 		c.Fields.Set("edit_of", key)
 	}
-	prefix := binary.BigEndian.Uint32(it.key[:4])
-	it.key = prefixed(prefix, d.vault.MAC("seen:edit", string(feed.Source), c.Stream, key, hex.EncodeToString(it.digest[:])))
+	it.key = d.editKey(feed.Source, it, key)
 	it.like = mac{}
 }
 

@@ -102,10 +102,18 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	}
 	set("mark", strings.Join(marks, " "))
 	it := &item{content: c, text: text}
-	if r.HasTime && r.Time.Precision >= guia.Minute && (r.Type == guia.MessageSent || r.Type == guia.MailSent) {
-		it.minute = r.Time.Time.Unix() / 60
+	if r.HasTime {
+		it.minute = minuteOf(r.Type, r.Time)
 	}
 	return it, nil
+}
+
+// minuteOf is when something was said, in minutes since 1970; 0 when that was told too coarsely, or nothing was said.
+func minuteOf(t guia.Type, m guia.Moment) int64 {
+	if m.Precision < guia.Minute || t != guia.MessageSent && t != guia.MailSent {
+		return 0
+	}
+	return m.Time.Unix() / 60
 }
 
 func isMessage(t guia.Type) bool {

@@ -1,0 +1,163 @@
+package intake
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"guia"
+	"guia/db"
+	"guia/vault"
+)
+
+// Recognition compares the rows by which records are recognised with the events they stand for. A row that is missing would let a
+// record be stored twice; one too many would keep it out. It is used by one goroutine.
+type Recognition struct {
+	d         *Desk
+	size      guia.Seq
+	forgot    bool              // somebody was forgotten: some rows are gone on purpose
+	instances map[string]string // by import: what its rows say of the instance
+	waiting   []told
+	rows      int64 // that were accounted for
+}
+
+// told is a stored event of a source, as it would look when its record came again.
+type told struct {
+	seq      guia.Seq
+	imported string
+	readings []reading
+	like     mac // zero when it has no such row
+}
+
+// reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one.
+type reading struct {
+	mac    mac
+	digest [8]byte
+}
+
+// CheckRecognition begins to compare. The ledger's check shows it the events in order.
+func (d *Desk) CheckRecognition(ctx context.Context) (*Recognition, error) {
+	r := &Recognition{d: d, size: d.ledger.Size(), instances: map[string]string{}}
+	var n int
+	if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone").Scan(&n); err != nil {
+		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+	}
+	r.forgot = n > 0
+	return r, nil
+}
+
+// See looks at one event and returns the events found wanting, this one or earlier ones.
+func (r *Recognition) See(ctx context.Context, e *guia.Event) ([]guia.Seq, error) {
+	if e.Source == guia.Own || len(e.Withheld) > 0 {
+		return nil, nil
+	}
+	r.waiting = append(r.waiting, r.d.tell(e))
+	if len(r.waiting) < 16 {
+		return nil, nil
+	}
+	return r.flush(ctx)
+}
+
+// End looks at the rest, and returns how many rows there are and how many there should be; the same twice when records came in
+// meanwhile.
+func (r *Recognition) End(ctx context.Context) (wanting []guia.Seq, stored, expected int64, err error) {
+	if wanting, err = r.flush(ctx); err != nil {
+		return wanting, 0, 0, err
+	}
+	if err := r.d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_seen").Scan(&stored); err != nil {
+		return wanting, 0, 0, fmt.Errorf("check recognition: %w", db.Explain(err))
+	}
+	if r.d.ledger.Size() != r.size {
+		return wanting, stored, stored, nil
+	}
+	return wanting, stored, r.rows, nil
+}
+
+func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error) {
+	var macs []mac
+	for i := range r.waiting {
+		for _, way := range r.waiting[i].readings {
+			macs = append(macs, way.mac)
+		}
+		if r.waiting[i].like != (mac{}) {
+			macs = append(macs, r.waiting[i].like)
+		}
+	}
+	stored, err := r.d.lookUp(ctx, macs)
+	if err != nil {
+		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+	}
+	for i := range r.waiting {
+		if t := &r.waiting[i]; !r.isKnown(t, stored) || !r.isAlike(t, stored) {
+			wanting = append(wanting, t.seq)
+		}
+	}
+	r.waiting = r.waiting[:0]
+	return wanting, nil
+}
+
+// isKnown reports whether the event is recognised by its key at the source.
+func (r *Recognition) isKnown(t *told, stored map[mac]seen) bool {
+	for _, way := range t.readings {
+		if row, ok := stored[way.mac]; ok && row.seq == t.seq && string(row.content) == string(way.digest[:]) {
+			r.rows++
+			return true
+		}
+	}
+	return false
+}
+
+// isAlike reports whether the event, or an earlier one, is recognised by what it says.
+func (r *Recognition) isAlike(t *told, stored map[mac]seen) bool {
+	if t.like == (mac{}) {
+		return true
+	}
+	row, ok := stored[t.like]
+	if !ok || row.seq != t.seq {
+		return ok && row.seq < t.seq || r.forgot
+	}
+	r.rows++
+	instance, seen := r.instances[t.imported]
+	if !seen {
+		r.instances[t.imported] = string(row.content)
+		return len(row.content) == 8
+	}
+	return instance == string(row.content)
+}
+
+// tell computes how the event's record would be recognised.
+func (d *Desk) tell(e *guia.Event) told {
+	f := e.Fields
+	t := told{seq: e.Seq, imported: f.Get("import")}
+	types := []guia.Type{e.Type}
+	edit := e.Type == guia.MessageEdited && f.Get("edit_of") == f.Get("source_key")
+	if edit { // makeEdit has changed the type
+		types = []guia.Type{guia.MessageSent, guia.MailSent}
+	}
+	for _, kind := range types {
+		header := e.Header
+		header.Type = kind
+		it := &item{content: &vault.Content{Header: header, Fields: f, Stream: f.Get("conversation.key")}, text: e.Text()}
+		if m, ok := e.Moment(); ok {
+			it.minute = minuteOf(kind, m)
+		}
+		d.identify(Feed{Source: e.Source}, it)
+		if !edit {
+			t.readings = append(t.readings, reading{it.key, it.digest})
+			if f.Get("same_as") == "" {
+				t.like = it.like
+			}
+		}
+		changed := d.editKey(e.Source, it, f.Get("source_key"))
+		t.readings = append(t.readings, reading{changed, it.digest})
+	}
+	return t
+}
+
+// editKey is by what an edit is recognised: key and content.
+func (d *Desk) editKey(source guia.SourceName, it *item, key string) (m mac) {
+	sum := d.vault.MAC("seen:edit", string(source), it.content.Stream, key, hex.EncodeToString(it.digest[:]))
+	copy(m[:4], it.key[:4])
+	copy(m[4:], sum[:])
+	return m
+}
