@@ -30,8 +30,6 @@ type BundleRequest struct {
 	Exhibits []guia.Seq    // events of the case that get a proof in a file of its own, for other people's tools
 	Program  string        // name and version of the program, for the cover
 
-	// Sign returns the note by the log key in force over the text it is given (verify.SignManifestNote).
-	Sign func(text []byte) ([]byte, error)
 }
 
 // Result is what [Build] made.
@@ -126,9 +124,6 @@ type original struct {
 // prepare checks everything that can be refused before the intent.
 func prepare(ctx context.Context, l *ledger.Ledger, actor guia.Actor, req BundleRequest) (*build, error) {
 	b := &build{l: l, actor: actor, req: req, files: map[[32]byte]original{}, exhibits: map[guia.Seq][]proof.Hash{}, imports: map[guia.RecordID]bool{}}
-	if req.Sign == nil {
-		return nil, errors.New("bundle: request without Sign")
-	}
 	if err := b.readCase(ctx); err != nil {
 		return nil, err
 	}

@@ -337,7 +337,7 @@ func TestEveryIntentHasItsOutcome(t *testing.T) {
 	}
 	broken := errors.New("the key is locked")
 	req := o.request(c)
-	req.Sign = func([]byte) ([]byte, error) { return nil, broken }
+	o.signWith(func([]byte) ([]byte, error) { return nil, broken })
 	_, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
@@ -407,7 +407,7 @@ func TestARotatedKeyIsFollowedFromTheFirst(t *testing.T) {
 	old, err := o.Ledger.LogKeys(o.ctx)
 	must(t, err)
 	req := o.request(c)
-	req.Sign = o.signAsStranger
+	o.signWith(o.signAsStranger)
 	_, err = Build(o.ctx, o.Ledger, o.ana, req, nil)
 	want(t, err, guia.Conflict, "evidence.key_changed")
 	if p.Key == old[0].VKey {

@@ -18,6 +18,7 @@ import (
 	"guia/evidence/verify"
 	"guia/intake"
 	"guia/lang"
+	"guia/ledger"
 	"guia/permit"
 	"guia/proof"
 	"guia/source"
@@ -152,24 +153,7 @@ func (o *office) request(c Case, redact ...string) BundleRequest {
 	o.Helper()
 	r, err := ParseRedaction(redact)
 	must(o.TB, err)
-	return BundleRequest{Case: c, Out: filepath.Join(o.TempDir(), "case.asice"), Redact: r, Program: "guia test", Sign: o.sign}
-}
-
-// sign signs with the log key in force.
-func (o *office) sign(text []byte) ([]byte, error) {
-	keys, err := o.Ledger.LogKeys(o.ctx)
-	if err != nil {
-		return nil, err
-	}
-	skey, _, err := o.Keys.Secret(o.ctx, fmt.Sprintf("log.%d", len(keys)))
-	if err != nil {
-		return nil, err
-	}
-	signer, err := proof.NewSigner(string(skey))
-	if err != nil {
-		return nil, err
-	}
-	return verify.SignManifestNote(text, signer)
+	return BundleRequest{Case: c, Out: filepath.Join(o.TempDir(), "case.asice"), Redact: r, Program: "guia test"}
 }
 
 // packed is a bundle that was read back and verified.
@@ -256,6 +240,13 @@ func (p packed) holds(text string) (names []string) {
 }
 
 func (p packed) view() string { return string(p.Files["view.html"]) }
+
+// signWith replaces the log's signature until the test ends.
+func (o *office) signWith(sign func([]byte) ([]byte, error)) {
+	before := testOnlySign
+	testOnlySign = func(_ *ledger.Ledger, text []byte) ([]byte, error) { return sign(text) }
+	o.Cleanup(func() { testOnlySign = before })
+}
 
 // signAsStranger signs with a key of the right name that is not the log's.
 func (o *office) signAsStranger(text []byte) ([]byte, error) {

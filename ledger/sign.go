@@ -21,6 +21,10 @@ func (l *Ledger) loadSigner(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var vkey string
+	if err := l.db.QueryRow(ctx, "SELECT vkey FROM ledger_key WHERE number = ?", number).Scan(&vkey); err != nil {
+		return err
+	}
 	skey, ok, err := l.keys.Secret(ctx, logSecret(number))
 	if err != nil {
 		return err
@@ -31,6 +35,9 @@ func (l *Ledger) loadSigner(ctx context.Context) error {
 	l.signer, err = proof.NewSigner(string(skey))
 	if err != nil {
 		return guia.RefuseCause(guia.Damaged, err, "ledger.no_log_key", number)
+	}
+	if l.signer.Verifier().VKey() != vkey { // what it would sign nobody would trust
+		return guia.Refuse(guia.Damaged, "ledger.no_log_key", number)
 	}
 	return nil
 }
@@ -56,7 +63,7 @@ func (l *Ledger) compareNewest(ctx context.Context) error {
 		return err
 	}
 	c, err := trust.Open(note)
-	if err != nil {
+	if err != nil || c.Origin != l.origin {
 		return guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
 	}
 	size := l.builder.Size()
@@ -189,8 +196,11 @@ func (l *Ledger) Trust(ctx context.Context) (proof.Chain, error) {
 
 // RotateKey replaces the log key. The old key signs the statement over the new one and a last checkpoint; the statement becomes an
 // event. approval is the id of an approved request, empty when nobody else could approve. A crash in the middle leaves the old or
-// the new key in force. The old secret is overwritten afterwards.
+// the new key in force. The old secret is overwritten afterwards: an error together with a key says that the new key is in force and
+// that something of this last step is left to do. Concurrent calls follow each other.
 func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval string) (vkey string, err error) {
+	l.rotating.Lock() // two would put different secrets under one number
+	defer l.rotating.Unlock()
 	number, err := l.keyNumber(ctx)
 	if err != nil {
 		return "", err
@@ -212,12 +222,7 @@ func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval strin
 	l.mu.Lock()
 	old := l.signer
 	l.mu.Unlock()
-	if approval != "" {
-		if actor.Approver, err = l.useApproval(ctx, actor, permit.ActRotateLog, approval); err != nil {
-			return "", err
-		}
-	}
-	err = l.Do(ctx, actor, permit.ActRotateLog, func(tx *Tx) error {
+	err = l.do(ctx, actor, permit.ActRotateLog, &approval, func(tx *Tx) error {
 		from := l.signedSize // the writer's own: we run in the writer
 		statement, err := proof.SignRotation(proof.Rotation{Origin: l.origin, Old: old.Verifier().VKey(), New: vkey, From: from}, old)
 		if err != nil {
@@ -240,22 +245,11 @@ func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval strin
 		return nil
 	})
 	if err != nil {
-		l.mu.Lock()
-		l.signer = old
-		l.mu.Unlock()
 		return "", err
 	}
+	ctx = context.WithoutCancel(ctx) // what has begun is ended
 	if _, err := l.Checkpoint(ctx); err != nil {
-		return "", err
+		return vkey, err
 	}
 	return vkey, l.keys.SetSecret(ctx, logSecret(number), []byte("retired"))
-}
-
-// useApproval spends an approval and returns who gave it.
-func (l *Ledger) useApproval(ctx context.Context, actor guia.Actor, act permit.Act, id string) (approver guia.PersonID, err error) {
-	err = l.Batch(ctx, 0, func(tx *Tx) error {
-		approver, err = permit.Use(tx.Tx, id, actor.User, act, "")
-		return err
-	})
-	return approver, err
 }

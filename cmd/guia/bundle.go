@@ -9,8 +9,6 @@ import (
 
 	"guia"
 	"guia/evidence"
-	"guia/evidence/verify"
-	"guia/proof"
 )
 
 func (p *program) bundleCommand() *cobra.Command {
@@ -60,13 +58,6 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 		}
 		return s.tellPlan(plan)
 	}
-	req.Sign = func(text []byte) ([]byte, error) {
-		signer, err := s.signer(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return verify.SignManifestNote(text, signer)
-	}
 	g := s.begin("bundle.progress", false)
 	defer g.end()
 	result, err := evidence.Build(ctx, s.Ledger, s.actor, req, func(done, of int) { g.at(int64(done), int64(of), "") })
@@ -104,22 +95,6 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 	s.print("\n")
 	s.say("bundle.next", result.Path)
 	return nil
-}
-
-// signer is the log key in force. The ledger keeps it under this name (package ledger, sign.go).
-func (s *session) signer(ctx context.Context) (*proof.Signer, error) {
-	keys, err := s.Ledger.LogKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	skey, ok, err := s.Keys.Secret(ctx, fmt.Sprintf("log.%d", len(keys)))
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, guia.Refuse(guia.Damaged, "ledger.no_log_key", len(keys))
-	}
-	return proof.NewSigner(string(skey))
 }
 
 func (s *session) tellPlan(plan evidence.Preview) error {
