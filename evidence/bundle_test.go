@@ -337,8 +337,9 @@ func TestEveryIntentHasItsOutcome(t *testing.T) {
 	}
 	broken := errors.New("the key is locked")
 	req := o.request(c)
-	o.signWith(func([]byte) ([]byte, error) { return nil, broken })
+	restore := o.signWith(func([]byte) ([]byte, error) { return nil, broken })
 	_, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
+	restore()
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
@@ -407,7 +408,7 @@ func TestARotatedKeyIsFollowedFromTheFirst(t *testing.T) {
 	old, err := o.Ledger.LogKeys(o.ctx)
 	must(t, err)
 	req := o.request(c)
-	o.signWith(o.signAsStranger)
+	defer o.signWith(o.signAsStranger)()
 	_, err = Build(o.ctx, o.Ledger, o.ana, req, nil)
 	want(t, err, guia.Conflict, "evidence.key_changed")
 	if p.Key == old[0].VKey {

@@ -241,11 +241,11 @@ func (p packed) holds(text string) (names []string) {
 
 func (p packed) view() string { return string(p.Files["view.html"]) }
 
-// signWith replaces the log's signature until the test ends.
-func (o *office) signWith(sign func([]byte) ([]byte, error)) {
+// signWith replaces the log's signature until the returned function is called.
+func (o *office) signWith(sign func([]byte) ([]byte, error)) (restore func()) {
 	before := testOnlySign
 	testOnlySign = func(_ *ledger.Ledger, text []byte) ([]byte, error) { return sign(text) }
-	o.Cleanup(func() { testOnlySign = before })
+	return func() { testOnlySign = before }
 }
 
 // signAsStranger signs with a key of the right name that is not the log's.
