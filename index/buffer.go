@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
+	"strings"
 )
 
 // buffer is the part that was not written yet. One goroutine writes it while nobody reads, or several read it (see [Index]).
@@ -132,7 +133,12 @@ func (b *buffer) memory() int {
 func (b *buffer) add(d *Doc) {
 	doc := uint32(b.docs)
 	b.toks.reset()
+	room := textMost
 	for _, text := range d.Text {
+		if len(text) > room {
+			text = strings.ToValidUTF8(text[:room], "")
+		}
+		room -= len(text)
 		b.toks.add(text)
 	}
 	b.addTokens(doc)

@@ -89,6 +89,30 @@ func TestForgottenTermsAreNowhere(t *testing.T) {
 	}
 }
 
+// TestForgettingIsFinishedAfterACrash stops between the exchange of the segments and the overwriting of what lay in the old ones.
+func TestForgettingIsFinishedAfterACrash(t *testing.T) {
+	dir := t.TempDir()
+	x := open(t, filepath.Join(dir, "index.db"))
+	must(t, x.Apply(ctx, []Doc{{Seq: 1, Text: []string{"fica"}}, {Seq: 2, Text: []string{"zurbagan vai"}}}, 3))
+	must(t, x.Flush(ctx))
+	must(t, x.forgetIn(ctx, x.segments[0], []uint64{2}))
+	abandon(t, x)
+	if missing := scan(t, dir, []string{"zurbagan"}, false); len(missing) > 0 {
+		t.Fatal("the word is gone already: the test tests nothing")
+	}
+	x = open(t, filepath.Join(dir, "index.db"))
+	if res, err := x.Search(ctx, Scope{All: true}, Query{Text: "zurbagan"}); err != nil || res.Total != 0 {
+		t.Errorf("found %d times, %v", res.Total, err)
+	}
+	must(t, x.Forget(ctx, []uint64{2}))
+	if left := scan(t, dir, []string{"zurbagan"}, true); len(left) > 0 {
+		t.Error("the word is still in the files")
+	}
+	if res, err := x.Search(ctx, Scope{All: true}, Query{Text: "fica"}); err != nil || res.Total != 1 {
+		t.Errorf("the other document is found %d times, %v", res.Total, err)
+	}
+}
+
 // scan returns the canaries that are (or are not) in any file of dir.
 func scan(t *testing.T, dir string, canaries []string, present bool) (list []string) {
 	t.Helper()

@@ -18,6 +18,9 @@
 // were batched. After [Index.Forget] no byte of the file, its log or temporary files tells a word of the forgotten documents that no
 // other document holds.
 //
+// Limits: of one document the first 32 MiB of text are indexed, and of one word in one document the first 230,000 places. Places of
+// forgotten documents in the columns (some 20 bytes each) stay until their whole segment is forgotten.
+//
 // Not guaranteed: that the file survives a power cut (synchronous=OFF). Damage is noticed by checksums when it is read (kind damaged);
 // the remedy is [Remove] and following the ledger from the beginning. The file is plaintext at rest: the disk must be encrypted.
 package index
@@ -62,6 +65,8 @@ const (
 	bufferMost = 32 << 20
 	// applyStep is after how many documents waiting searches are let through.
 	applyStep = 64
+	// textMost is how many bytes of the texts of one document are indexed.
+	textMost = 32 << 20
 )
 
 // Index is an open index. Its methods may be called by many goroutines; those that write queue, and searches go on meanwhile.

@@ -232,7 +232,7 @@ func TestCursorAndSegmentsCommitTogether(t *testing.T) {
 	m := seedOf(t)
 	path := filepath.Join(t.TempDir(), "index.db")
 	x := open(t, path)
-	applied := uint64(0)
+	applied, flushed := uint64(0), uint64(0)
 	for i := range 30 {
 		var docs []Doc
 		for range 10 {
@@ -244,12 +244,16 @@ func TestCursorAndSegmentsCommitTogether(t *testing.T) {
 		must(t, x.Apply(ctx, docs, applied))
 		if i%3 == 0 {
 			must(t, x.Flush(ctx))
+			flushed = applied
 		}
 		if i%4 == 3 {
 			abandon(t, x)
 			x = open(t, path)
 			next, err := x.Cursor(ctx)
 			must(t, err)
+			if next != flushed {
+				t.Fatalf("cursor after a crash: got %d, want the flushed %d", next, flushed)
+			}
 			res, err := x.Search(ctx, Scope{All: true}, Query{Text: "palavra"})
 			must(t, err)
 			if uint64(res.Total) != next {
@@ -263,6 +267,17 @@ func TestCursorAndSegmentsCommitTogether(t *testing.T) {
 				}
 			}
 			applied = next
+		}
+	}
+}
+
+// TestPhrasesEndWithTheirText: title and body are not one sentence.
+func TestPhrasesEndWithTheirText(t *testing.T) {
+	x := open(t, filepath.Join(t.TempDir(), "index.db"))
+	must(t, x.Apply(ctx, []Doc{{Seq: 1, Text: []string{"a data", "de 合", "同"}}}, 2))
+	for text, want := range map[string]int{`"data de"`: 0, "合同": 0, `"a data"`: 1, "a data de 合 同": 1} {
+		if res, err := x.Search(ctx, Scope{All: true}, Query{Text: text}); err != nil || res.Total != want {
+			t.Errorf("%s: %d hits, %v; want %d", text, res.Total, err, want)
 		}
 	}
 }

@@ -69,6 +69,9 @@ func TestPeopleFindWhatTheyMean(t *testing.T) {
 		{"... 會議 ---", []string{"+会议"}},
 		{"  ", []string{"+everything", "+is found"}},
 		{"Straße", []string{"+STRASSE", "+strasse", "stras"}},
+		{strings.Repeat("abcdefgh", 8), []string{"+" + strings.Repeat("ABCDEFGH", 8), strings.Repeat("abcdefgh", 9), strings.Repeat("abcdefgh", 16)}},
+		{strings.Repeat("abcdefgh", 20), []string{"+" + strings.Repeat("ABCDEFGH", 20), strings.Repeat("abcdefgh", 19), strings.Repeat("abcdefgh", 21)}},
+		{strings.Repeat("abcdefgh", 9) + "*", []string{"+" + strings.Repeat("abcdefgh", 20), strings.Repeat("abcdefgh", 8)}},
 		{"ガス", []string{"+ｶﾞｽ料金", "+ガス", "カス"}},
 	} {
 		var texts []string
