@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"guia/db"
+	"guia/directory"
 )
 
 func TestMain(m *testing.M) {
@@ -47,8 +49,8 @@ func hold() {
 	}
 }
 
-// TestScripts runs the real program as people do. What is special here: code N runs a command and demands its exit code, waitfile
-// waits for a file, jsonl and slack make input, keep takes a value out of what was printed, grown waits until the ledger has events,
+// TestScripts runs the real program as people do. What is special here: code N runs a command and demands its exit code, waitholder
+// waits until, jsonl and slack make input, keep takes a value out of what was printed, grown waits until the ledger has events,
 // damage changes a stored byte, turnclock lets the ledger's last event lie in the future, copydir copies a folder.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -61,7 +63,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": runForCode, "waitfile": waitFile, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
+			"code": runForCode, "waitholder": waitHolder, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
 			"turnclock": turnClock, "copydir": copyDir,
 		},
 		RequireExplicitExec: true,
@@ -101,9 +103,18 @@ func until(ts *testscript.TestScript, what string, ask func() bool) {
 	}
 }
 
-func waitFile(ts *testscript.TestScript, neg bool, args []string) {
-	path := ts.MkAbs(args[0])
-	until(ts, args[0], func() bool { _, err := os.Stat(path); return (err == nil) != neg })
+// waitHolder waits until a process listens on the socket of the data directory.
+func waitHolder(ts *testscript.TestScript, _ bool, _ []string) {
+	path := directory.Socket(ts.Getenv("GUIA_DIR"))
+	until(ts, "somebody holds "+path, func() bool {
+		return shortPath(filepath.Dir(path), filepath.Base(path), func(short string) error {
+			conn, err := net.Dial("unix", short)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		}) == nil
+	})
 }
 
 // makeJSONL writes N messages into a file: jsonl N FILE [PREFIX]. A prefix makes them other messages.
@@ -183,4 +194,3 @@ func copyDir(ts *testscript.TestScript, _ bool, args []string) {
 	// The copy has the modes of the umask; a data directory is its owner's alone.
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), 0o700))
 }
-
