@@ -103,7 +103,8 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	}
 	compare()
 	tiles := &tileWalk{ctx: ctx, l: l, r: r, size: size}
-	err = l.leaves(ctx, 0, size, func(seq guia.Seq, text []byte) error {
+	var full []proof.Tile
+	each := func(seq guia.Seq, text []byte) error {
 		for want := guia.Seq(builder.Size()); want < seq; want++ {
 			r.find(Finding{Seq: want, HasSeq: true, Key: "check.entry_missing"})
 			builder.Append(proof.Hash{})
@@ -114,20 +115,30 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		}
 		r.Entries++
 		walk.see(text, seq, r)
-		for _, tile := range builder.Append(proof.LeafHash(text)) {
+		full = append(full, builder.Append(proof.LeafHash(text))...)
+		compare()
+		return nil
+	}
+	// Page by page, and tiles behind each page: a reader that stays keeps the database's log from beginning anew, and one that waits
+	// for another reader may wait for ever.
+	const page = 65536
+	for first := guia.Seq(0); first < size; first += page {
+		progress(first, size)
+		err := l.leaves(ctx, first, min(size, first+page), each)
+		if guia.KindOf(err) == guia.Damaged {
+			r.find(*findingOf(guia.Seq(builder.Size()), err))
+			break
+		}
+		if err != nil {
+			return err
+		}
+		for _, tile := range full {
 			tiles.compare(tile)
 		}
-		compare()
-		if seq%65536 == 0 {
-			progress(seq, size)
-			return ctx.Err()
+		full = full[:0]
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return nil
-	})
-	if guia.KindOf(err) == guia.Damaged {
-		r.find(*findingOf(guia.Seq(builder.Size()), err))
-	} else if err != nil {
-		return err
 	}
 	for level, hashes := range builder.Partials() {
 		if level > 0 && len(hashes) > 0 {

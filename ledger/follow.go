@@ -77,7 +77,7 @@ func (l *Ledger) Follow(ctx context.Context, followers ...Follower) error {
 		l.mu.Unlock()
 		if err := l.CatchUp(ctx, nil, followers...); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // the end that was asked for
 			}
 			return err
 		}

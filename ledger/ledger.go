@@ -45,6 +45,8 @@ type Ledger struct {
 	done   chan struct{} // closed by the writer
 	stop   sync.Once
 
+	rotating sync.Mutex // one change of the log key at a time
+
 	// The writer's own: nobody else touches these.
 	builder    *proof.Builder
 	streams    map[seal.Owner]*stream
@@ -120,6 +122,9 @@ func (l *Ledger) load(ctx context.Context) error {
 	var size int64
 	var root []byte
 	err := l.db.QueryRow(ctx, "SELECT origin, size, root, clock FROM ledger_head WHERE one = 1").Scan(&l.origin, &size, &root, &l.clock)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return guia.RefuseCause(guia.Damaged, err, "ledger.no_head")
 	}
@@ -190,14 +195,19 @@ func (l *Ledger) leaves(ctx context.Context, first, end guia.Seq, fn func(seq gu
 	return nil
 }
 
-// Close signs a last checkpoint, finishes what is queued and stops the writer. It does not close the database.
+// Close signs a last checkpoint, finishes what is queued and stops the writer, which has stopped on return also when the checkpoint
+// could not be signed and when another call closes too. It does not close the database.
 func (l *Ledger) Close(ctx context.Context) error {
 	_, err := l.Checkpoint(ctx)
 	if errors.Is(err, errClosed) {
+		<-l.done
 		return nil
 	}
 	l.stop.Do(func() { close(l.closed) })
 	<-l.done
+	if guia.KindOf(err) == guia.NotFound { // there is nothing to sign
+		return nil
+	}
 	return err
 }
 
@@ -301,6 +311,15 @@ func (l *Ledger) Batch(ctx context.Context, weight int, fn func(*Tx) error) erro
 // Do carries out one act of a user: it checks the permission, runs fn and commits what fn wrote and recorded, or nothing. A refused
 // act is recorded too (act.refused) and the refusal returned. fn runs in the writer, does no I/O of its own and is quick.
 func (l *Ledger) Do(ctx context.Context, actor guia.Actor, act permit.Act, fn func(*Tx) error) error {
+	return l.do(ctx, actor, act, nil, fn)
+}
+
+// do is Do. With approval, the approver is whoever approved that request, which is spent together with the act, and nobody when it
+// is empty, whatever the actor says.
+func (l *Ledger) do(ctx context.Context, actor guia.Actor, act permit.Act, approval *string, fn func(*Tx) error) error {
+	if approval != nil {
+		actor.Approver = guia.PersonID{}
+	}
 	keys, err := l.actKeys(ctx, actor.User)
 	if err != nil {
 		return err
@@ -308,7 +327,14 @@ func (l *Ledger) Do(ctx context.Context, actor guia.Actor, act permit.Act, fn fu
 	refused := false
 	run := func(tx *Tx) error {
 		tx.actor, tx.act, tx.keys = actor, act, keys
-		single, err := permit.Check(tx.Tx, actor, act)
+		var err error
+		if approval != nil && *approval != "" {
+			tx.actor.Approver, err = permit.Use(tx.Tx, *approval, actor.User, act, "")
+		}
+		single := false
+		if err == nil {
+			single, err = permit.Check(tx.Tx, tx.actor, act)
+		}
 		if err != nil {
 			refused = guia.KindOf(err) == guia.Denied || guia.KindOf(err) == guia.Blocked
 			return err

@@ -52,9 +52,13 @@ func (l *Ledger) Disclose(ctx context.Context, seq guia.Seq) (Entry, []vault.Dis
 	return e, fields, err
 }
 
-// Entries calls fn with the events from first to before end, in order. fn may keep what it is given.
+// Entries calls fn with the events from first to before end, in order. fn may keep what it is given. An end behind the last event is
+// a refusal of kind not_found.
 func (l *Ledger) Entries(ctx context.Context, first, end guia.Seq, fn func(Entry) error) error {
 	const page = 1024
+	if size := l.Size(); first < end && end > size {
+		return guia.Refuse(guia.NotFound, "ledger.no_entry", uint64(end-1), uint64(size))
+	}
 	for first < end {
 		stop := min(end, first+page)
 		entries, err := l.page(ctx, first, stop)

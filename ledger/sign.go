@@ -58,12 +58,16 @@ func (l *Ledger) compareNewest(ctx context.Context) error {
 	if err != nil || !found {
 		return err
 	}
+	var stored int64
+	if err := l.db.QueryRow(ctx, "SELECT MAX(size) FROM ledger_checkpoint").Scan(&stored); err != nil {
+		return err
+	}
 	trust, err := l.Trust(ctx)
 	if err != nil {
 		return err
 	}
 	c, err := trust.Open(note)
-	if err != nil || c.Origin != l.origin {
+	if err != nil || c.Origin != l.origin || c.Size != stored {
 		return guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
 	}
 	size := l.builder.Size()

@@ -33,6 +33,9 @@ func (l *Ledger) write() {
 			if l.signedSize < l.builder.Size() {
 				l.commit([]*job{{ctx: context.Background(), run: func(*Tx) error { return nil }, sign: true, done: make(chan error, 1)}})
 			}
+			if l.signedSize < l.builder.Size() { // a full disk, perhaps: try again
+				idle.Reset(signInterval)
+			}
 			continue
 		case <-l.closed:
 			select {
@@ -82,7 +85,7 @@ func (l *Ledger) commit(jobs []*job) {
 	}
 	answers := make([]error, len(jobs))
 	b := &batch{first: guia.Seq(l.builder.Size())}
-	clock, signedSize, signedAt := l.clock, l.signedSize, l.signedAt
+	before := l.state()
 	var grown *proof.Builder
 	err := l.db.Write(context.Background(), func(dtx *db.Tx) error {
 		if err := l.noticeClock(dtx, b); err != nil {
@@ -101,7 +104,7 @@ func (l *Ledger) commit(jobs []*job) {
 	if err != nil {
 		b.undo(0)
 		l.forgetNewStreams()
-		l.clock, l.signedSize, l.signedAt = clock, signedSize, signedAt
+		l.restore(before)
 		if errors.Is(err, db.ErrUnclear) {
 			err = guia.RefuseCause(guia.Blocked, err, "ledger.stopped")
 			l.mu.Lock()
@@ -132,9 +135,30 @@ func (l *Ledger) commit(jobs []*job) {
 	}
 }
 
-// runJob runs one job; when it fails, nothing of it stays in the batch or the tables.
+// state is what a transaction changes in the writer's memory besides batch and tree.
+type state struct {
+	clock, signedSize int64
+	signedAt          time.Time
+	jumped            bool
+	signer            *proof.Signer
+}
+
+func (l *Ledger) state() state {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return state{l.clock, l.signedSize, l.signedAt, l.jumped, l.signer}
+}
+
+// restore goes back to what was true before a transaction, or one job of it, that is not stored.
+func (l *Ledger) restore(s state) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clock, l.signedSize, l.signedAt, l.jumped, l.signer = s.clock, s.signedSize, s.signedAt, s.jumped, s.signer
+}
+
+// runJob runs one job; when it fails, nothing of it stays in the batch, the tables or the memory.
 func (l *Ledger) runJob(dtx *db.Tx, b *batch, j *job) error {
-	mark := len(b.leaves)
+	mark, before := len(b.leaves), l.state()
 	tx := &Tx{Tx: dtx, l: l, batch: b}
 	run := func() error { return j.run(tx) }
 	var err error
@@ -145,6 +169,7 @@ func (l *Ledger) runJob(dtx *db.Tx, b *batch, j *job) error {
 	}
 	if err != nil {
 		b.undo(mark)
+		l.restore(before)
 	}
 	return err
 }
