@@ -117,12 +117,11 @@ func (r *Recognition) isAlike(t *told, stored map[mac]seen) bool {
 		return ok && row.seq < t.seq || r.forgot
 	}
 	r.rows++
-	instance, seen := r.instances[t.imported]
-	if !seen {
+	if t.imported == "" || r.instances[t.imported] == "" { // one import, one instance
 		r.instances[t.imported] = string(row.content)
 		return len(row.content) == 8
 	}
-	return instance == string(row.content)
+	return r.instances[t.imported] == string(row.content)
 }
 
 // tell computes how the event's record would be recognised.

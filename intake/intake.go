@@ -93,7 +93,8 @@ func (c *Counts) Add(d Counts) {
 //  4. seal what is new, in parallel; attachments become blobs — orphan blobs at most
 //  5. commit: leaf, tree, row, recognition and cursor together — everything of this page is stored, once
 //
-// Progress carries the counts of the source so far; it is stored with the cursor and returned with this page added.
+// Progress carries the counts of the source so far; it is stored with the cursor and returned with this page added, or, on an error, as
+// it was.
 func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, at Progress) ([]guia.Seq, Progress, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -106,7 +107,7 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 			return nil, at, fmt.Errorf("normalise %s: %w", shorten(records[i].Origin), err)
 		}
 		d.onStep("classify.Classify")
-		verdict := d.rules.Classify(it.content.Header.Type, it.content.Fields) // 2
+		verdict := d.rules.Classify(it.content.Header.Type, it.content.Fields, apart(it.content)...) // 2
 		it.content.Fields.Set("tier", string(verdict.Tier))
 		it.content.Fields.Set("tier.basis", verdict.Basis)
 		pending = append(pending, it)

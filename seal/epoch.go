@@ -30,7 +30,7 @@ func encodeEpoch(key []byte) string { return epochPrefix + hex.EncodeToString(ke
 func decodeEpoch(text []byte) ([]byte, error) {
 	digits, ok := strings.CutPrefix(strings.TrimSuffix(string(text), "\n"), epochPrefix)
 	key, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(key) != KeySize {
+	if !ok || err != nil || len(key) != KeySize || string(text) != encodeEpoch(key) { // one key has one spelling
 		return nil, guia.Refuse(guia.Damaged, "seal.epoch_damaged")
 	}
 	return key, nil
@@ -51,23 +51,57 @@ func epochProof(key []byte) []byte {
 	return h.Sum(nil)[:16]
 }
 
+// epochRow is what stands beside the two numbers of an epoch: the proof, and a keyed hash over the numbers, so that nobody else can set
+// them: an identifier of a key used twice would be lost for the one or the other.
+func epochRow(key []byte, number int, next uint64) []byte {
+	h := hmac.New(sha256.New, key)
+	fmt.Fprintf(h, "guia.epoch.row/v1 %d %d", number, next)
+	return h.Sum(epochProof(key))[:16+8]
+}
+
+func (k *Keeper) epochRow(next uint64) []byte {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return epochRow(k.epoch, k.number, next)
+}
+
+// isProof reports whether what stands in the row belongs to the key.
+func isProof(stored, key []byte) bool {
+	return key != nil && len(stored) >= 16 && bytes.Equal(stored[:16], epochProof(key))
+}
+
+// firstEpoch makes what the key database of a new directory begins with.
+func (k *Keeper) firstEpoch(ctx context.Context, epoch []byte) error {
+	k.epoch, k.number = epoch, 1
+	secret := wrap(newAEAD(epoch), randomKey(), secretContext(macName))
+	return k.db.Write(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec("INSERT INTO seal_secret (name, wrapped) VALUES (?, ?)", macName, secret); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT INTO seal_epoch (one, number, proof, next) VALUES (1, 1, ?, 1)", epochRow(epoch, 1, 1))
+		return err
+	})
+}
+
 // settleEpoch finds out which of the two epoch files the key database belongs to, after a crash during a change too, and leaves
 // only that one.
-func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) error {
+func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) (settled error) {
 	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
 	var proof []byte
-	err := k.db.QueryRow(ctx, "SELECT number, proof FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof)
-	if errors.Is(err, sql.ErrNoRows) && epoch != nil { // a new directory
-		k.epoch, k.number = epoch, 1
-		return k.db.Write(ctx, func(tx *db.Tx) error {
-			_, err := tx.Exec("INSERT INTO seal_epoch (one, number, proof, next) VALUES (1, 1, ?, 1)", epochProof(epoch))
-			return err
-		})
+	var following uint64
+	err := k.db.QueryRow(ctx, "SELECT number, proof, next FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof, &following)
+	if errors.Is(err, sql.ErrNoRows) {
+		return guia.RefuseCause(guia.Damaged, err, "seal.damaged", "epoch")
 	}
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", err)
 	}
-	if epoch != nil && bytes.Equal(epochProof(epoch), proof) {
+	defer func() {
+		if settled == nil && !bytes.Equal(epochRow(k.epoch, k.number, following), proof) {
+			settled = guia.Refuse(guia.Damaged, "seal.damaged", "epoch")
+		}
+	}()
+	if isProof(proof, epoch) {
 		k.epoch = epoch
 		if _, err := os.Stat(next); err == nil { // the change did not reach the database: it did not happen
 			return durable.Shred(next)
@@ -75,7 +109,7 @@ func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) error {
 		return nil
 	}
 	newer, err := readEpoch(next)
-	if err != nil || !bytes.Equal(epochProof(newer), proof) {
+	if err != nil || !isProof(proof, newer) {
 		return guia.Refuse(guia.Blocked, "seal.epoch_foreign", k.dir)
 	}
 	k.epoch = newer // the database has changed over: finish what the crash interrupted
@@ -180,7 +214,12 @@ func (k *Keeper) rewrap(ctx context.Context, fresh []byte) error {
 				return err
 			}
 		}
-		_, err := tx.Exec("UPDATE seal_epoch SET number = number + 1, proof = ? WHERE one = 1", epochProof(fresh))
+		var number int
+		var following uint64
+		if err := tx.QueryRow("SELECT number, next FROM seal_epoch WHERE one = 1", nil, &number, &following); err != nil {
+			return err
+		}
+		_, err := tx.Exec("UPDATE seal_epoch SET number = ?, proof = ? WHERE one = 1", number+1, epochRow(fresh, number+1, following))
 		return err
 	})
 }

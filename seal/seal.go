@@ -16,6 +16,7 @@ package seal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -80,6 +81,7 @@ const (
 	databaseName = "keys.db"
 	epochName    = "epoch.key"
 	nextName     = "epoch.key.next"
+	macName      = "mac" // the secret under all keyed hashes
 	cachedKeys   = 65536 // about 100 MB; beyond it the cache starts afresh
 )
 
@@ -94,7 +96,7 @@ func Create(ctx context.Context, dir string) (*Keeper, error) {
 	if err := durable.WriteFile(filepath.Join(dir, epochName), []byte(encodeEpoch(epoch)), 0o600); err != nil {
 		return nil, fmt.Errorf("create keys: %w", err)
 	}
-	return openWith(ctx, dir, epoch)
+	return openWith(ctx, dir, epoch, true)
 }
 
 // Open opens the keys of dir and finishes an epoch change that a crash interrupted. A missing or foreign epoch key is a refusal of
@@ -104,27 +106,35 @@ func Open(ctx context.Context, dir string) (*Keeper, error) {
 	if err != nil {
 		// A change of epoch overwrites the old file before it removes it: missing or unreadable, the next one may be in force.
 		if _, other := os.Stat(filepath.Join(dir, nextName)); other == nil {
-			return openWith(ctx, dir, nil)
+			return openWith(ctx, dir, nil, false)
 		}
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, guia.Refuse(guia.Blocked, "seal.epoch_missing", dir)
 		}
 		return nil, err
 	}
-	return openWith(ctx, dir, epoch)
+	return openWith(ctx, dir, epoch, false)
 }
 
-func openWith(ctx context.Context, dir string, epoch []byte) (*Keeper, error) {
+// openWith opens the key database. Only where it is new anything is made: what is missing elsewhere was there once, and a fresh one in
+// its place would hide that.
+func openWith(ctx context.Context, dir string, epoch []byte, fresh bool) (*Keeper, error) {
 	d, err := db.Open(ctx, filepath.Join(dir, databaseName), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Keys(), Readers: 2})
 	if err != nil {
 		return nil, err
 	}
 	k := &Keeper{dir: dir, db: d, byName: map[KeyName]*KEK{}, byID: map[uint64]*KEK{}}
-	if err := k.settleEpoch(ctx, epoch); err != nil {
+	if fresh {
+		err = k.firstEpoch(ctx, epoch)
+	} else {
+		err = k.settleEpoch(ctx, epoch)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if k.macKey, err = k.makeSecret(ctx, "mac"); err != nil {
-		return nil, errors.Join(err, d.Close())
+	var found bool
+	if k.macKey, found, err = k.secret(ctx, macName); err != nil || !found {
+		return nil, errors.Join(cmp.Or(err, guia.Refuse(guia.Damaged, "seal.damaged", "secret "+macName)), d.Close())
 	}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.macKey) }
 	return k, nil
@@ -221,7 +231,7 @@ func (k *Keeper) Keys(ctx context.Context, names []KeyName) ([]*KEK, error) {
 		if next == first {
 			return nil
 		}
-		_, err := tx.Exec("UPDATE seal_epoch SET next = ? WHERE one = 1", next)
+		_, err := tx.Exec("UPDATE seal_epoch SET next = ?, proof = ? WHERE one = 1", next, k.epochRow(next))
 		return err
 	})
 	if err != nil {
@@ -377,16 +387,6 @@ func (k *Keeper) secret(ctx context.Context, name string) (value []byte, found b
 		return nil, false, guia.RefuseCause(guia.Damaged, err, "seal.damaged", "secret "+name)
 	}
 	return value, true, nil
-}
-
-// makeSecret reads a named secret, or makes a random one that is durable on return.
-func (k *Keeper) makeSecret(ctx context.Context, name string) ([]byte, error) {
-	value, found, err := k.secret(ctx, name)
-	if found || err != nil {
-		return value, err
-	}
-	value = randomKey()
-	return value, k.setSecret(ctx, name, value)
 }
 
 // Check reads and unwraps everything in the key database and returns what is damaged.
