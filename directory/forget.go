@@ -259,6 +259,9 @@ func (d *Directory) finishForgetting(ctx context.Context, caughtUp func(context.
 	if err != nil || len(doomed) == 0 {
 		return err
 	}
+	if err := d.Ledger.StateIsOurs(ctx, "vault_doomed"); err != nil { // what is destroyed stays destroyed
+		return err
+	}
 	if err := d.Keys.Destroy(ctx, doomed); err != nil {
 		return err
 	}

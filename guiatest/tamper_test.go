@@ -27,22 +27,26 @@ import (
 )
 
 // busyDirectory is a closed directory in which everything has happened that leaves a trace in a file: an import with attachments, an
-// edit, a second user, a case, a new log key, somebody forgotten. It returns the path, and a checkpoint from the middle of that.
-func busyDirectory(t testing.TB) (path string, kept []byte) {
+// edit, a second user, a case, a new log key, somebody forgotten.
+func busyDirectory(t testing.TB) (path string) {
 	t.Helper()
 	d := guiatest.NewAt(t, filepath.Join(memory(t), "data"))
+	d.Import(&guiatest.Company{Seed: 3, Records: 300, Page: 50, Large: 120})
+	beBusy(t, d)
+	d.Shut()
+	return d.Path
+}
+
+// beBusy lets everything happen but the import.
+func beBusy(t testing.TB, d *guiatest.Directory) {
+	t.Helper()
 	ctx := t.Context()
-	c := &guiatest.Company{Seed: 3, Records: 300, Page: 50, Large: 120}
-	d.Import(c)
-	kept, err := d.Ledger.Checkpoint(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := &guiatest.Company{Seed: 3, Records: 300}
 	seqs := d.Accept(c.Edited(40), c.Edited(41), source.Record{
 		Key: "gone/1", Type: guia.MessageSent, Stream: "c-obra", Time: guia.Moment{Time: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC), Precision: guia.Second}, HasTime: true,
 		TimeOriginal: "1 April", TimeZone: "UTC", TimeBasis: "source", Sender: source.Person{ID: "p-gone", Name: "Gone"}, Text: "what will be forgotten", Raw: []byte("x"), RawType: "text/plain",
 	})
-	err = d.Ledger.Do(ctx, d.Owner, permit.ActUsers, func(tx *ledger.Tx) error {
+	err := d.Ledger.Do(ctx, d.Owner, permit.ActUsers, func(tx *ledger.Tx) error {
 		id := guia.NewPersonID()
 		if err := permit.AddUser(tx.Tx, id, "rui", ""); err != nil {
 			return err
@@ -80,8 +84,6 @@ func busyDirectory(t testing.TB) (path string, kept []byte) {
 		t.Fatal(err)
 	}
 	d.Accept(c.Edited(60))
-	d.Shut()
-	return d.Path, kept
 }
 
 // image is a closed directory in memory.
@@ -314,7 +316,7 @@ func TestEveryFlippedBitOfADirectoryIsFoundOrHarmless(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	path, _ := busyDirectory(t)
+	path := busyDirectory(t)
 	files := readImage(t, path)
 	sound := soundDump(t, files, filepath.Join(memory(t), "data"))
 	names := slices.Sorted(maps.Keys(files))

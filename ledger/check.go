@@ -93,10 +93,13 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		return err
 	}
 	builder := &proof.Builder{}
+	var good int64
 	compare := func() { // the tree so far against checkpoints of this size
 		for len(checkpoints) > 0 && checkpoints[0].Size <= builder.Size() {
-			if c := checkpoints[0]; c.Size == builder.Size() && c.Root != builder.Root() {
-				r.find(Finding{Key: "check.checkpoint_differs", Args: []any{c.Size}})
+			if c := checkpoints[0]; c.Size == builder.Size() && c.Root == builder.Root() {
+				good = c.Size
+			} else if c.Size == builder.Size() {
+				r.find(Finding{Seq: guia.Seq(good), HasSeq: true, Key: "check.checkpoint_differs", Args: []any{c.Size, good}})
 			}
 			checkpoints = checkpoints[1:]
 		}
@@ -296,6 +299,20 @@ func (w *tileWalk) compare(t proof.Tile) {
 	// A partial tile may have grown while the check runs; what is there must begin with what we computed.
 	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || len(data) > len(want) && w.l.Size() == w.size {
 		w.r.find(Finding{Key: "check.tile_differs", Args: []any{t.Level, t.Index}})
+		w.nameLeaves(t, data)
+	}
+}
+
+// nameLeaves says which leaves a differing tile of level 0 does not agree with.
+func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
+	stored, err := proof.ParseTile(t.Level, t.Index, data)
+	if err != nil || t.Level > 0 {
+		return
+	}
+	for i, hash := range t.Hashes {
+		if seq := t.Index*proof.TileWidth + int64(i); i < len(stored.Hashes) && stored.Hashes[i] != hash {
+			w.r.find(Finding{Seq: guia.Seq(seq), HasSeq: true, Key: "check.leaf_differs", Args: []any{seq}})
+		}
 	}
 }
 

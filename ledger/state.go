@@ -114,6 +114,22 @@ func (l *Ledger) checkStates(ctx context.Context, watch stateWatch, r *CheckRepo
 	})
 }
 
+// StateIsOurs refuses (kind damaged) when the rows of a table of state are not those that Guia stored. Whoever does on the strength of such
+// a row what cannot be undone asks first.
+func (l *Ledger) StateIsOurs(ctx context.Context, table string) error {
+	return l.db.Snapshot(ctx, func(tx *sql.Tx) error {
+		size, mac, err := storedState(ctx, tx, table)
+		if err != nil {
+			return err
+		}
+		sum, err := db.Fingerprint(ctx, tx, table)
+		if err == nil && !bytes.Equal(mac, l.stateMAC(table, size, sum[:])) {
+			err = guia.Refuse(guia.Damaged, "check.state_differs", table)
+		}
+		return err
+	})
+}
+
 func (l *Ledger) checkCheckpointChain(ctx context.Context, tx *sql.Tx, r *CheckReport) error {
 	_, want, err := storedState(ctx, tx, checkpointState)
 	if err != nil {
