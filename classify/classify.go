@@ -4,7 +4,12 @@
 // later by a follower that appends record.classified. Until something was read it is treated as Confidential, never passed silently.
 package classify
 
-import "guia"
+import (
+	"slices"
+	"strings"
+
+	"guia"
+)
 
 // Rulebook is a set of rules. The zero value holds the rules of this release. It may be used by many goroutines.
 type Rulebook struct{}
@@ -15,10 +20,12 @@ type Verdict struct {
 	Basis string
 }
 
-// Classify judges a record by its type and fields.
-func (*Rulebook) Classify(t guia.Type, fields guia.Fields) Verdict {
+// Classify judges a record by its type and fields. apart names the fields whose bytes are kept apart and have not been read: their
+// values are not among the fields yet.
+func (*Rulebook) Classify(t guia.Type, fields guia.Fields, apart ...string) Verdict {
+	attached := func(f guia.Field) bool { return strings.HasPrefix(f.Name, "file.") || f.Name == "raw.file" }
 	switch {
-	case len(fields.Bytes("file.0001")) > 0 || len(fields.Bytes("raw.file")) > 0:
+	case len(apart) > 0 || slices.ContainsFunc(fields, attached):
 		return Verdict{guia.TierConfidential, "attachment-unread"}
 	case t == guia.PersonSeen || t == guia.PersonLeft:
 		return Verdict{guia.TierConfidential, "directory"}

@@ -66,10 +66,12 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 		if err != nil {
 			return at, err
 		}
-		at.Cursor = page.Next
-		if _, at, err = d.Accept(ctx, feed, page.Records, at); err != nil {
+		after := at
+		after.Cursor = page.Next
+		if _, after, err = d.Accept(ctx, feed, page.Records, after); err != nil {
 			return at, err
 		}
+		at = after
 		if tell != nil {
 			tell(page, at.Counts)
 		}
@@ -77,8 +79,9 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 			break
 		}
 	}
-	at.Done = true
-	return at, d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
+	ended := at
+	ended.Done = true
+	err = d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
 		var f guia.Fields
 		f.Set("import", at.Import.String())
 		f.Set("count.new", fmt.Sprint(at.Counts.New))
@@ -88,8 +91,12 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 		if _, err := tx.Record(guia.ImportFinished, f); err != nil {
 			return err
 		}
-		return d.storeProgress(tx.Tx, feed, at)
+		return d.storeProgress(tx.Tx, feed, ended)
 	})
+	if err != nil {
+		return at, err
+	}
+	return ended, nil
 }
 
 // Progress returns how far the feed's instance was read; the zero value when it never was.
@@ -109,8 +116,10 @@ func (d *Desk) Progress(ctx context.Context, feed Feed) (Progress, error) {
 		return at, guia.RefuseCause(guia.Damaged, err, "intake.cursor_damaged")
 	}
 	at.Counts = stored.Counts
-	at.Import, err = guia.ParseID16(stored.Import)
-	return at, err
+	if at.Import, err = guia.ParseID16(stored.Import); err != nil {
+		return at, guia.RefuseCause(guia.Damaged, err, "intake.cursor_damaged")
+	}
+	return at, nil
 }
 
 type storedProgress struct {

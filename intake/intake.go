@@ -16,9 +16,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"guia"
@@ -116,12 +118,26 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 	if err != nil {
 		return nil, at, fmt.Errorf("recognise records: %w", err)
 	}
-	at.Counts.Add(counts)
-	if err := d.seal(ctx, fresh); err != nil { // 4
+	marked, err := d.seal(ctx, fresh) // 4
+	if err != nil {
 		return nil, at, err
 	}
-	seqs, err := d.commit(ctx, feed, fresh, at) // 5
-	return seqs, at, err
+	after := at
+	after.Counts.Add(counts)
+	after.Counts.Marked += marked
+	seqs, err := d.commit(ctx, feed, fresh, after) // 5
+	if err != nil {
+		return nil, at, err
+	}
+	return seqs, after, nil
+}
+
+// apart names the fields whose bytes will be kept apart.
+func apart(c *vault.Content) (fields []string) {
+	for _, f := range c.Files {
+		fields = append(fields, f.Field)
+	}
+	return fields
 }
 
 func shorten(s string) string {
@@ -152,7 +168,7 @@ const likeLength = 24
 func (d *Desk) identify(feed Feed, it *item) {
 	c := it.content
 	key := c.Fields.Get("source_key")
-	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), about(c))
+	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), about(c), attached(c))
 	copy(it.digest[:], whole[:])
 	stream := d.vault.StreamOwner(feed.Source, c.Stream)
 	it.key = prefixed(binary.BigEndian.Uint32(stream[:4]), d.vault.MAC("seen:key", string(feed.Source), c.Stream, key))
@@ -161,7 +177,9 @@ func (d *Desk) identify(feed Feed, it *item) {
 	}
 	text, sender := collapse(it.text), ""
 	if len(text) < 4*likeLength && utf8.RuneCountInString(text) < likeLength {
-		sender = strings.ToLower(c.Fields.Get("sender.name"))
+		if sender = strings.ToLower(c.Fields.Get("sender.name")); sender == "" {
+			return // "ok" from nobody is not the same as "ok" from nobody
+		}
 	}
 	it.like = prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
 }
@@ -195,6 +213,19 @@ func about(c *vault.Content) string {
 	var b strings.Builder
 	for _, field := range c.Fields {
 		if strings.HasPrefix(field.Name, "member.") || strings.HasPrefix(field.Name, "sender.") || field.Name == "department" || field.Name == "conversation.name" {
+			b.Write(field.Value)
+			b.WriteByte(0)
+		}
+	}
+	return b.String()
+}
+
+// attached is the names of the attachments. Whether their bytes were there does not matter: an export without them is none that says
+// something else.
+func attached(c *vault.Content) string {
+	var b strings.Builder
+	for _, field := range c.Fields {
+		if strings.HasPrefix(field.Name, "file.") && strings.HasSuffix(field.Name, ".name") {
 			b.Write(field.Value)
 			b.WriteByte(0)
 		}
@@ -351,34 +382,76 @@ func scanSeen(rows *sql.Rows, into map[mac]seen) error {
 	return rows.Err()
 }
 
-// seal encrypts the items on all processors.
-func (d *Desk) seal(ctx context.Context, items []*item) error {
+// seal encrypts the items on all processors. An attachment whose input is damaged is given up, and the record says so; marked counts
+// the records that were not marked before.
+func (d *Desk) seal(ctx context.Context, items []*item) (marked int64, err error) {
 	contents := make([]*vault.Content, len(items))
 	for i, it := range items {
 		contents[i] = it.content
 	}
 	keys, err := d.vault.Keys(ctx, contents)
 	if err != nil {
-		return fmt.Errorf("seal records: %w", err)
+		return 0, fmt.Errorf("seal records: %w", err)
 	}
 	workers := min(runtime.GOMAXPROCS(0), len(items))
-	errs := make([]error, workers)
+	errs, marks := make([]error, workers), make([]int64, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			for i := w; i < len(items) && errs[w] == nil; i += workers {
-				if errs[w] = ctx.Err(); errs[w] == nil {
-					d.onStep("vault.Put")
-					items[i].sealed, errs[w] = d.vault.Put(ctx, keys, items[i].content)
+				if errs[w] = ctx.Err(); errs[w] != nil {
+					return
+				}
+				d.onStep("vault.Put")
+				var fresh bool
+				if fresh, errs[w] = d.put(ctx, keys, items[i]); fresh {
+					marks[w]++
 				}
 			}
 		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("seal records: %w", err)
+		return 0, fmt.Errorf("seal records: %w", err)
 	}
-	return nil
+	for _, n := range marks {
+		marked += n
+	}
+	return marked, nil
+}
+
+// put encrypts one item, without the attachments whose input is damaged; marked reports whether that gave it its first mark. What the
+// operating system refuses is no damage: it may go well the next time.
+func (d *Desk) put(ctx context.Context, keys vault.Keys, it *item) (marked bool, err error) {
+	for {
+		it.sealed, err = d.vault.Put(ctx, keys, it.content)
+		broken, ok := errors.AsType[*vault.UnreadableError](err)
+		if !ok || ctx.Err() != nil {
+			return marked, err
+		}
+		if _, system := errors.AsType[syscall.Errno](err); system || !giveUp(it.content, broken.Field) {
+			return marked, err
+		}
+		c := it.content
+		if mark := c.Fields.Get("mark"); mark == "" {
+			marked = true
+			c.Fields.Set("mark", source.MarkTruncated)
+		} else if !slices.Contains(strings.Fields(mark), source.MarkTruncated) {
+			c.Fields.Set("mark", mark+" "+source.MarkTruncated)
+		}
+	}
+}
+
+// giveUp takes an attachment out of the content and says that it is missing.
+func giveUp(c *vault.Content, field string) bool {
+	at := slices.IndexFunc(c.Files, func(f vault.File) bool { return f.Field == field })
+	if at < 0 || field == "raw.file" {
+		return false
+	}
+	c.Files = slices.Delete(slices.Clone(c.Files), at, at+1)
+	c.Fields.Set(field, "")
+	c.Fields.Set(field+".missing", "damaged in the source")
+	return true
 }
 
 // commit stores the items, how they will be recognised, and the cursor, in one transaction of the ledger.

@@ -16,12 +16,21 @@ import (
 	"guia/vault"
 )
 
-// most numbered fields of one kind that an event has (files, recipients, members): four digits, and MaxFields in all.
-const mostNumbered = 1000
+const (
+	// mostNumbered is the most numbered fields of one kind that an event has (files, recipients, members): four digits.
+	mostNumbered = 1000
+	// otherFields is how many fields are kept free for what is neither text nor numbered.
+	otherFields = 100
+	// mostText is the most bytes of a text that are kept as such; of a longer one only the raw bytes are.
+	mostText = 16 << 20
+)
 
 // normalize turns a record into the fields of an event. It is pure: files are named, not read.
 func normalize(feed Feed, r *source.Record) (*item, error) {
 	if _, err := guia.ParseType(string(r.Type)); err != nil {
+		return nil, err
+	}
+	if _, err := guia.ParseSourceName(string(feed.Source)); err != nil {
 		return nil, err
 	}
 	if r.Key == "" {
@@ -34,7 +43,12 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	}
 	f := &c.Fields
 	set := func(name, value string) { f.Set(name, clean(value)) }
-	marks := r.Marks
+	marks := slices.Clone(r.Marks)
+	mark := func(m string) {
+		if !slices.Contains(marks, m) {
+			marks = append(marks, m)
+		}
+	}
 	set("class", feed.Class)
 	set("entity", feed.Entity)
 	set("channel", string(feed.Channel))
@@ -47,14 +61,19 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	set("conversation.key", r.Stream)
 	set("conversation.name", r.StreamName)
 	set("conversation.kind", r.StreamKind)
-	if r.HasTime {
+	_, err := guia.ParseMoment(r.Time.String())
+	hasTime := r.HasTime && err == nil // a year that the format cannot write is none
+	if hasTime {
 		set("time", r.Time.String())
-	} else if !slices.Contains(marks, source.MarkNoTime) && isMessage(r.Type) {
-		marks = append(slices.Clone(marks), source.MarkNoTime)
+	} else if isMessage(r.Type) || r.HasTime {
+		mark(source.MarkNoTime)
 	}
 	set("time.original", r.TimeOriginal)
 	set("time.zone", r.TimeZone)
 	set("time.basis", r.TimeBasis)
+	if r.HasTime && !hasTime {
+		set("time.basis", "none")
+	}
 	set("sender.key", r.Sender.ID)
 	set("sender.name", r.Sender.Name)
 	set("sender.address", r.Sender.Address)
@@ -63,17 +82,30 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	set("department", r.Sender.Department)
 	set("source_key", r.Key)
 	set("subject", r.Subject)
-	text := clean(r.Text)
+	text, html := clean(r.Text), r.HTML
+	if len(text) > mostText {
+		text = ""
+		mark(source.MarkOversize)
+	}
+	if len(html) > mostText {
+		html = ""
+		mark(source.MarkOversize)
+	}
 	canon.SetText(f, text)
-	set("text.html", r.HTML)
+	set("text.html", html)
 	set("reply_to", r.ReplyTo)
 	set("thread", r.Thread)
 	set("edit_of", r.EditOf)
-	numbered(f, "recipient", r.Recipients, &marks)
-	numbered(f, "member", r.Members, &marks)
+	if numbered(f, "recipient", r.Recipients) {
+		mark(source.MarkOversize)
+	}
+	if numbered(f, "member", r.Members) {
+		mark(source.MarkOversize)
+	}
+	mostFiles := min(mostNumbered, (guia.MaxFields-otherFields-len(*f))/3)
 	for i, file := range r.Files {
-		if i == mostNumbered {
-			marks = append(slices.Clone(marks), source.MarkOversize)
+		if i == mostFiles {
+			mark(source.MarkOversize)
 			break
 		}
 		name := fmt.Sprintf("file.%04d", i+1)
@@ -89,6 +121,9 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 		if _, ok := guia.SlotOf(extra.Name); !ok {
 			return nil, fmt.Errorf("field name %.60q is not registered", extra.Name)
 		}
+		if canon.IsFile(extra.Name) || extra.Name == "raw" || strings.HasPrefix(extra.Name, "text.") && extra.Name != "text.html" {
+			return nil, fmt.Errorf("field %s is given twice or without its bytes", extra.Name)
+		}
 		if f.Bytes(extra.Name) == nil {
 			set(extra.Name, string(extra.Value))
 		}
@@ -102,7 +137,7 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	}
 	set("mark", strings.Join(marks, " "))
 	it := &item{content: c, text: text}
-	if r.HasTime {
+	if hasTime {
 		it.minute = minuteOf(r.Type, r.Time)
 	}
 	return it, nil
@@ -120,15 +155,12 @@ func isMessage(t guia.Type) bool {
 	return t == guia.MessageSent || t == guia.MessageEdited || t == guia.MailSent
 }
 
-// numbered sets name.0001 and so on.
-func numbered(f *guia.Fields, name string, values []string, marks *[]string) {
-	if len(values) > mostNumbered {
-		values = values[:mostNumbered]
-		*marks = append(slices.Clone(*marks), source.MarkOversize)
-	}
-	for i, v := range values {
+// numbered sets name.0001 and so on, and reports whether there are more than an event can have.
+func numbered(f *guia.Fields, name string, values []string) (more bool) {
+	for i, v := range values[:min(len(values), mostNumbered)] {
 		f.Set(fmt.Sprintf("%s.%04d", name, i+1), clean(v))
 	}
+	return len(values) > mostNumbered
 }
 
 // clean makes a value valid UTF-8; connectors have done so, and have marked what they replaced.
@@ -145,6 +177,7 @@ type seenRow struct {
 	content []byte
 }
 
+// sortRows puts the first record of what is told twice before the second.
 func sortRows(rows []seenRow) {
-	slices.SortFunc(rows, func(a, b seenRow) int { return bytes.Compare(a.mac[:], b.mac[:]) })
+	slices.SortFunc(rows, func(a, b seenRow) int { return cmp.Or(bytes.Compare(a.mac[:], b.mac[:]), cmp.Compare(a.seq, b.seq)) })
 }

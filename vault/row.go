@@ -261,7 +261,10 @@ func (v *Vault) readBlob(ctx context.Context, digest blob.Digest) ([]byte, error
 	}
 	defer r.Close()
 	var b bytes.Buffer
-	_, err = b.ReadFrom(r)
+	n, err := b.ReadFrom(io.LimitReader(r, maxBody+1024))
+	if err == nil && n > maxBody+64 { // codec and tag
+		err = errRow
+	}
 	return b.Bytes(), err
 }
 

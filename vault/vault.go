@@ -130,8 +130,20 @@ func (v *Vault) Keys(ctx context.Context, contents []*Content) (Keys, error) {
 	return keys, nil
 }
 
+// UnreadableError says that a file that was to be kept could not be read to its end: the input is damaged, or its medium.
+type UnreadableError struct {
+	Field string
+	Err   error
+}
+
+// Error names the field.
+func (e *UnreadableError) Error() string { return fmt.Sprintf("read %s: %v", e.Field, e.Err) }
+
+// Unwrap returns the cause.
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
 // Put encrypts c and commits to every field. Blobs are durable on return; the row is not stored yet. It adds the digests of
-// c.Files to c.Fields. On an error nothing but orphan blobs exists.
+// c.Files to c.Fields. On an error nothing but orphan blobs exists; an [UnreadableError] names the file that is to blame.
 func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) {
 	names := v.names(c)
 	s := Sealed{Header: c.Header, Stream: names[guia.SlotRecord-1].Owner}
@@ -182,6 +194,9 @@ func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) 
 			continue
 		}
 		packed := packFields(into.fields)
+		if len(packed) > maxBody { // it could not be read back
+			return s, fmt.Errorf("slot %s has %d bytes, more than %d", number, len(packed), maxBody)
+		}
 		var body []byte
 		if number == guia.SlotRaw && content != nil {
 			body = into.key.Seal(nil, compress(packed, content), into.context)
@@ -209,22 +224,40 @@ func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) 
 func (v *Vault) putFile(ctx context.Context, key *seal.Slot, f File) (canon.FileRef, blob.Digest, error) {
 	r, err := f.Open()
 	if err != nil {
-		return canon.FileRef{}, blob.Digest{}, err
+		return canon.FileRef{}, blob.Digest{}, &UnreadableError{f.Field, err}
 	}
 	defer r.Close()
+	from := &watched{r: r}
 	pr, pw := io.Pipe()
 	var ref canon.FileRef
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var err error
-		ref.Digest, ref.Size, err = key.Encrypt(f.Field, pw, r)
+		ref.Digest, ref.Size, err = key.Encrypt(f.Field, pw, from)
 		pw.CloseWithError(err)
 	}()
 	digest, _, err := v.blobs.Put(ctx, pr)
 	pr.CloseWithError(err) // unblocks the writer when the store gave up
 	<-done
+	if err != nil && from.err != nil {
+		err = &UnreadableError{f.Field, from.err}
+	}
 	return ref, digest, err
+}
+
+// watched remembers why reading failed.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
 }
 
 // Insert stores the rows of events that got their places in the ledger, from first on, in the ledger's transaction.
