@@ -92,6 +92,9 @@ type backup struct {
 	before  []Manifest // earlier sets of the same log in this place
 }
 
+// betweenCopies runs between the two databases' copies: a test makes the worst happen there.
+var betweenCopies = func() {}
+
 // choosePlace makes the place and chooses the set's name in it.
 func (b *backup) choosePlace() (err error) {
 	if b.to, err = filepath.Abs(b.to); err != nil {
@@ -212,6 +215,7 @@ func (b *backup) copyDatabases(ctx context.Context) ([]blob.Digest, error) {
 		if err := b.d.Main.CopyTo(ctx, b.path(databaseName)); err != nil { // 2
 			return nil, fmt.Errorf("copy database: %w", err)
 		}
+		betweenCopies()
 		epoch, err := b.d.Keys.Copy(ctx, b.path(keysName)) // 3
 		if err != nil {
 			return nil, err

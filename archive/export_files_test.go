@@ -78,7 +78,11 @@ func TestExportGrowsAndNeverChangesWhatWasRead(t *testing.T) {
 		for name, data := range before {
 			_, _, partial := strings.Cut(name, ".p/")
 			have, there := now[name]
-			if name != "checkpoint" && (!there && !partial || there && !bytes.Equal(have, data)) {
+			full, _, _ := strings.Cut(name, ".p/")
+			if !there && partial && now[full] != nil {
+				continue // the full one is there instead
+			}
+			if name != "checkpoint" && (!there || !bytes.Equal(have, data)) {
 				t.Errorf("size %d: %s changed or vanished", size, name)
 			}
 		}

@@ -23,3 +23,9 @@ var ParseManifest = parseManifest
 
 // Text is the manifest's text, for the fuzz test.
 func (m Manifest) Text() []byte { return m.text() }
+
+// OnlyTestBetweenCopies runs fn between the copies of the two databases of a backup.
+func OnlyTestBetweenCopies(t *testing.T, fn func()) {
+	betweenCopies = fn
+	t.Cleanup(func() { betweenCopies = func() {} })
+}
