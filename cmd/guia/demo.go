@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -61,11 +62,16 @@ func (d *demo) run(ctx context.Context) error {
 		step{"demo.add", []string{"case", "add", "1", "--query", s.query}},
 		step{"demo.bundle", []string{"bundle", "1", "-o", bundle, "--reason", s.reason}},
 		step{"demo.redact", append([]string{"bundle", "1", "-o", redacted}, s.redact...)},
-		step{"demo.vkey", []string{"key", "status", "--vkey", vkey}},
+		step{"demo.vkey", []string{"key", "status", "--vkey"}},
 		step{"demo.verify", []string{"verify", bundle, "--key", vkey}},
 		step{"demo.verify_redacted", []string{"verify", redacted, "--key", vkey}},
 	)
 	for _, st := range steps {
+		if st.key == "demo.verify" {
+			if err := d.keep(ctx, vkey); err != nil {
+				return err
+			}
+		}
 		if err := d.show(ctx, st); err != nil {
 			return err
 		}
@@ -109,6 +115,17 @@ func (d *demo) play(ctx context.Context, st step) int {
 	e := d.env
 	e.args = append([]string{"--dir", filepath.Join(d.dir, "data"), "--lang", d.language.String()}, st.args...)
 	return run(ctx, e)
+}
+
+// keep writes the verifier key to a file, as somebody would who got it by another way than the bundle.
+func (d *demo) keep(ctx context.Context, file string) error {
+	var out bytes.Buffer
+	e := d.env
+	e.stdout, e.args = &out, []string{"--dir", filepath.Join(d.dir, "data"), "key", "status", "--vkey"}
+	if code := run(ctx, e); code != codeDone {
+		return exit(code)
+	}
+	return durable.WriteFile(file, out.Bytes(), 0o600)
 }
 
 // tamper changes one bit of the bundle and demands that the verifier finds it: the demo fails when it does not.

@@ -65,6 +65,10 @@ func readRecipients(h *holder) ([]string, error) {
 
 func (p *program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Args: cobra.ArbitraryArgs, RunE: p.group}
+	var vkeyOnly bool
+	status := &cobra.Command{Use: "status", Args: needs(0, 0)}
+	status.Flags().BoolVar(&vkeyOnly, "vkey", false, "")
+	status.RunE = p.inside(func(ctx context.Context, s *session) error { return s.keyStatus(ctx, vkeyOnly) })
 	var approval string
 	rotateLog := &cobra.Command{Use: "rotate-log", Args: needs(0, 0)}
 	rotateLog.Flags().StringVar(&approval, "approval", "", "")
@@ -74,7 +78,7 @@ func (p *program) keyCommand() *cobra.Command {
 	escrow.Flags().StringArrayVar(&recipients, "recipient", nil, "")
 	escrow.RunE = p.inside(func(ctx context.Context, s *session) error { return s.escrow(ctx, recipients) })
 	cmd.AddCommand(
-		&cobra.Command{Use: "status", Args: needs(0, 0), RunE: p.inside(func(ctx context.Context, s *session) error { return s.keyStatus(ctx) })},
+		status,
 		rotateLog,
 		&cobra.Command{Use: "rotate-epoch", Args: needs(0, 0), RunE: p.inside(func(ctx context.Context, s *session) error { return s.rotateEpoch(ctx) })},
 		escrow,
@@ -82,13 +86,17 @@ func (p *program) keyCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) keyStatus(ctx context.Context) error {
+func (s *session) keyStatus(ctx context.Context, vkeyOnly bool) error {
 	if err := s.may(ctx, permit.ActKeyStatus); err != nil {
 		return err
 	}
 	keys, err := s.Ledger.LogKeys(ctx)
 	if err != nil {
 		return err
+	}
+	if vkeyOnly {
+		s.print(keys[len(keys)-1].VKey + "\n")
+		return nil
 	}
 	recipients, err := readRecipients(s.holder)
 	if err != nil {
