@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 
 // job is what a worker process does in a directory; it is handed over in the environment.
 type job struct {
-	work    string // "init" makes the directory first; "import" imports the company; "hold" only holds the directory
+	work string // "init" makes the directory first; "import" imports the company; "hold" only holds the directory;
+	// "full" runs into the end of the disk
 	path    string
 	company guiatest.Company
 	weak    string // "NORMAL" or "OFF": the negative controls
@@ -79,6 +80,9 @@ func work() int {
 
 func (j job) do() (err error) {
 	ctx := context.Background()
+	if j.work == "full" {
+		return j.full(ctx)
+	}
 	var d *directory.Directory
 	if j.work == "init" {
 		d, err = directory.Create(ctx, j.path, guiatest.FirstUser())
@@ -93,13 +97,6 @@ func (j job) do() (err error) {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	}
-	acknowledge := func(p source.Page, _ intake.Counts) {
-		line := "ack"
-		for _, r := range p.Records {
-			line += " " + r.Key
-		}
-		say(line)
-	}
 	if err := j.importCompany(ctx, d, acknowledge); err != nil {
 		return errors.Join(err, d.Close(ctx))
 	}
@@ -109,6 +106,15 @@ func (j job) do() (err error) {
 	}
 	say("closed")
 	return nil
+}
+
+// acknowledge says which records of a page are committed.
+func acknowledge(p source.Page, _ intake.Counts) {
+	line := "ack"
+	for _, r := range p.Records {
+		line += " " + r.Key
+	}
+	say(line)
 }
 
 func (j job) importCompany(ctx context.Context, d *directory.Directory, tell func(source.Page, intake.Counts)) error {

@@ -26,6 +26,7 @@ import (
 	"guia"
 	"guia/classify"
 	"guia/db"
+	"guia/durable"
 	"guia/ledger"
 	"guia/source"
 	"guia/vault"
@@ -412,6 +413,9 @@ func (d *Desk) seal(ctx context.Context, items []*item) (marked int64, err error
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
+		if durable.IsFull(err) { // told by the blob store; the database tells it by itself
+			err = guia.RefuseCause(guia.Blocked, err, "db.full")
+		}
 		return 0, fmt.Errorf("seal records: %w", err)
 	}
 	for _, n := range marks {
