@@ -185,7 +185,7 @@ func (r *reader) uvarint() uint64 {
 	return n
 }
 
-// parseBlock reads the commitments of a forgotten slot.
+// parseBlock reads the commitments of a forgotten slot, in their one spelling.
 func parseBlock(block []byte) ([]canon.Commitment, error) {
 	var commitments []canon.Commitment
 	for line := range strings.Lines(string(block)) {
@@ -197,7 +197,13 @@ func parseBlock(block []byte) ([]canon.Commitment, error) {
 		if _, err := hex.Decode(c.Hash[:], []byte(line[:64])); err != nil {
 			return nil, errRow
 		}
+		if n := len(commitments); n > 0 && commitments[n-1].Name >= c.Name {
+			return nil, errRow
+		}
 		commitments = append(commitments, c)
+	}
+	if !bytes.Equal(canon.AppendFields(nil, commitments), block) { // upper-case digits
+		return nil, errRow
 	}
 	return commitments, nil
 }
