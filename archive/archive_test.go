@@ -36,7 +36,7 @@ type company struct {
 func newCompany(t testing.TB, records int) *company {
 	t.Helper()
 	c := &company{Directory: guiatest.New(t), place: filepath.Join(t.TempDir(), "place")}
-	recipient := ""
+	var recipient string
 	var err error
 	if c.identity, recipient, err = seal.NewIdentity(); err != nil {
 		t.Fatal(err)

@@ -376,8 +376,8 @@ func (b *backup) databaseBytes() (n int64) {
 
 // link makes a hard link to the blob of the newest earlier set, where the file system can.
 func (b *backup) link(name string, size int64) bool {
-	for i := len(b.before) - 1; i >= 0; i-- {
-		from := filepath.Join(b.before[i].Set, filepath.FromSlash(name))
+	for _, earlier := range slices.Backward(b.before) {
+		from := filepath.Join(earlier.Set, filepath.FromSlash(name))
 		info, err := os.Lstat(from)
 		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
 			continue

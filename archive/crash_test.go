@@ -66,7 +66,7 @@ func killed(t *testing.T, task, dir, place, input string, after time.Duration) (
 	if _, err := io.ReadFull(out, first); err != nil {
 		t.Fatalf("%s did not begin: %v %q", task, err, first)
 	}
-	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended
 	rest, _ := io.ReadAll(out)
 	err = cmd.Wait()
 	timer.Stop()

@@ -180,6 +180,7 @@ func (x *examination) readLedger() error {
 			}
 		case guia.EscrowWritten:
 			x.escrowed = later(x.escrowed, e.Leaf.Captured)
+		default:
 		}
 		return x.ctx.Err()
 	})
@@ -305,7 +306,11 @@ func (x *examination) escrow() error {
 	case err != nil:
 		return err
 	default:
-		x.find("escrow", OK, "ok", epoch, info.ModTime().UTC().Format(time.DateOnly))
+		written := info.ModTime().UTC()
+		if !x.escrowed.IsZero() { // what was recorded is better than what a copying tool left
+			written = x.escrowed
+		}
+		x.find("escrow", OK, "ok", epoch, written.Format(time.DateOnly))
 	}
 	var n int
 	if n, err = x.d.Keys.Count(x.ctx); err == nil {

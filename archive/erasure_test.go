@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -186,9 +187,7 @@ func TestErasureFloor(t *testing.T) {
 	fresh := c.backup(t)
 	all := traces{}
 	for _, set := range []traces{gone, never, keys} {
-		for what, b := range set {
-			all[what] = b
-		}
+		maps.Copy(all, set)
 	}
 	var support bytes.Buffer
 	must(t, archive.Support(ctx, d, &support, p, x))
