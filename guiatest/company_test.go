@@ -24,5 +24,9 @@ func TestACompanyIsTakenInOnce(t *testing.T) {
 	if again := d.Import(c); again != first {
 		t.Errorf("imported again: %+v, first %+v", again, first)
 	}
+	again, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), c, "", true, nil)
+	if err != nil || again.Counts.New != 0 || again.Counts.Known != 150 {
+		t.Errorf("read again from the beginning: %+v, %v", again.Counts, err)
+	}
 	compareContents(t, "import", contentsOf(t, d.Directory), expected(c))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"guia"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
@@ -313,6 +314,39 @@ func TestEveryEditOfADirectoryIsFound(t *testing.T) {
 		t.Logf("%s: %s: %.120s", e.name, f.class, f.what)
 	}
 	t.Logf("%d edits: %v", len(edits), classes)
+}
+
+// TestARewrittenTreeIsRefusedWhenOpened changes a leaf and makes everything fit that can be made to fit without the log's key: tiles, head
+// and root. What was signed does not fit.
+func TestARewrittenTreeIsRefusedWhenOpened(t *testing.T) {
+	t.Parallel()
+	files := readImage(t, busyDirectory(t))
+	work := filepath.Join(memory(t), "data")
+	edited(t, files, work, func(_ testing.TB, e *editor) {
+		e.packed("ledger_leaf", 50, flip(60))
+		var size uint64
+		e.ok(e.main.QueryRow("SELECT size FROM ledger_head").Scan(&size))
+		b := &proof.Builder{}
+		store := func(tile proof.Tile) {
+			e.exec("INSERT INTO ledger_tile (level, idx, hashes) VALUES (?, ?, ?) ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes", tile.Level, tile.Index, tile.Bytes())
+		}
+		for seq := range size {
+			for _, tile := range b.Append(proof.LeafHash(e.value("ledger_leaf", seq))) {
+				store(tile)
+			}
+		}
+		for level, hashes := range b.Partials() {
+			if level > 0 && len(hashes) > 0 {
+				store(proof.Tile{Level: level, Index: b.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes})
+			}
+		}
+		root := b.Root()
+		e.exec("UPDATE ledger_head SET root = ?", root[:])
+	})
+	_, err := directory.Open(t.Context(), work)
+	if refusal, ok := errors.AsType[*guia.Refusal](err); !ok || refusal.Kind != guia.Damaged || refusal.Key != "ledger.checkpoint_differs" {
+		t.Errorf("opened: %v", err)
+	}
 }
 
 // TestAnOlderTableWithItsOlderHashIsFound puts back what the tables said before, together with the keyed hashes of that time.
