@@ -144,6 +144,42 @@ func BenchmarkBuild(b *testing.B) {
 	})
 }
 
+// BenchmarkSearch asks an index of 200,000 messages, open and warm.
+func BenchmarkSearch(b *testing.B) {
+	c := newCompany(1)
+	x := open(b, filepath.Join(b.TempDir(), "index.db"))
+	var docs []Doc
+	for range 200_000 {
+		docs = append(docs, c.doc(40+c.IntN(320)))
+	}
+	must(b, x.Apply(ctx, docs, c.seq))
+	must(b, x.Flush(ctx))
+	many := Scope{}
+	for i := range 3000 {
+		many.Streams = append(many.Streams, fmt.Sprintf("%032x", (i*3)*7919))
+	}
+	for _, m := range []struct {
+		name  string
+		scope Scope
+		q     Query
+	}{
+		{"common", Scope{All: true}, Query{Text: c.lexicon[0]}},
+		{"common/relevance", Scope{All: true}, Query{Text: c.lexicon[0], Order: Relevance}},
+		{"two/3000 conversations", many, Query{Text: c.lexicon[0] + " " + c.lexicon[1]}},
+		{"two/3000 conversations/relevance", many, Query{Text: c.lexicon[0] + " " + c.lexicon[1], Order: Relevance}},
+		{"phrase", Scope{All: true}, Query{Text: `"` + c.lexicon[0] + " " + c.lexicon[1] + `"`}},
+		{"one Han", Scope{All: true}, Query{Text: c.hanWord(1)}},
+	} {
+		b.Run(m.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := x.Search(ctx, m.scope, m.q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func report(b *testing.B, spent time.Duration, bytes int) {
 	kib := float64(bytes) * float64(b.N) / 1024
 	b.ReportMetric(float64(spent.Microseconds())/kib, "cpu-µs/KiB")

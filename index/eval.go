@@ -189,6 +189,9 @@ func (e *eval) term(p postings, in domain, wantFreqs bool) (out found) {
 		return e.termAmong(&it, in.list, wantFreqs)
 	}
 	out.docs = make([]uint32, 0, p.df)
+	if wantFreqs {
+		out.freqs = make([]uint32, 0, p.df)
+	}
 	for it.step() {
 		if in.mask != nil && !in.mask.any(it.first, it.last) {
 			continue

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -19,56 +18,49 @@ type Scope struct {
 }
 
 // names is a set of names, made for being looked up in many lists.
-type names struct {
-	sorted []string
-	set    map[string]struct{}
-}
+type names struct{ sorted []string }
 
 func newNames(list []string) *names {
 	if len(list) == 0 {
 		return nil
 	}
-	n := &names{sorted: slices.Clone(list), set: make(map[string]struct{}, len(list))}
+	n := &names{slices.Clone(list)}
 	slices.Sort(n.sorted)
-	for _, s := range list {
-		n.set[s] = struct{}{}
-	}
 	return n
 }
 
-// places marks the names' places in a list and says how many there are.
-func (n *names) places(l *nameList) (marks []bool, count int) {
-	marks = make([]bool, len(l.names))
+// places marks the names' places in a list with a one and says how many there are.
+func (n *names) places(l *nameList) (marks []uint8, count int) {
+	marks = make([]uint8, len(l.names))
 	mark := func(i int) {
-		if !marks[i] {
-			marks[i] = true
-			count++
-		}
+		count += 1 - int(marks[i])
+		marks[i] = 1
 	}
-	if l.sorted && len(n.sorted)*16 < len(l.names) {
+	switch {
+	case l.sorted && len(n.sorted)*16 < len(l.names):
 		for _, s := range n.sorted {
-			if i, ok := sort.Find(len(l.names), func(i int) int { return compare(s, l.names[i]) }); ok {
+			if i, ok := slices.BinarySearch(l.names, s); ok {
 				mark(i)
 			}
 		}
-		return marks, count
-	}
-	for i, s := range l.names {
-		if _, ok := n.set[s]; ok {
-			mark(i)
+	case l.sorted:
+		i := 0
+		for _, s := range n.sorted {
+			for i < len(l.names) && l.names[i] < s {
+				i++
+			}
+			if i < len(l.names) && l.names[i] == s {
+				mark(i)
+			}
+		}
+	default:
+		for i, s := range l.names {
+			if _, ok := slices.BinarySearch(n.sorted, s); ok {
+				mark(i)
+			}
 		}
 	}
 	return marks, count
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // filter is a condition on the columns of documents: at least one of any (none: no condition), all of every, and a time range.
@@ -151,7 +143,7 @@ type bound struct {
 
 type boundList struct {
 	column *column
-	marks  []bool
+	marks  []uint8
 }
 
 // bind looks the names up in the part and loads the columns that are needed. limit is the number of documents that count.
@@ -211,7 +203,7 @@ func (b *bound) has(doc uint32) bool {
 		return false
 	}
 	for k := range b.every {
-		if l := &b.every[k]; !l.marks[l.column.at(i)] {
+		if l := &b.every[k]; l.marks[l.column.at(i)] == 0 {
 			return false
 		}
 	}
@@ -224,7 +216,7 @@ func (b *bound) has(doc uint32) bool {
 		return true
 	}
 	for k := range b.any {
-		if l := &b.any[k]; l.marks[l.column.at(i)] {
+		if l := &b.any[k]; l.marks[l.column.at(i)] != 0 {
 			return true
 		}
 	}
@@ -244,10 +236,12 @@ func (b *bound) domain() domain {
 	if len(b.any) == 1 && len(b.every) == 0 && b.times == nil {
 		// The usual case, a scope of streams, in a loop of its own.
 		column, marks := b.any[0].column, b.any[0].marks
-		for i := range b.limit {
-			if marks[column.at(i)] {
-				mask.set(uint32(i))
+		for i := range mask {
+			word := uint64(0)
+			for k := range min(64, b.limit-64*i) {
+				word |= uint64(marks[column.at(64*i+k)]) << k
 			}
+			mask[i] = word
 		}
 	} else {
 		for i := range uint32(b.limit) {

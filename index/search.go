@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"time"
@@ -69,8 +70,8 @@ func (x *Index) Search(ctx context.Context, scope Scope, q Query) (Result, error
 	if err != nil {
 		return Result{}, err
 	}
-	s := &search{expr: expr, scope: scope.filter(), order: q.Order, limit: q.Limit}
-	s.filter = s.scope.and(q.filter())
+	s := &search{expr: expr, scope: scope.filter(), query: q.filter(), order: q.Order, limit: q.Limit}
+	s.filter = s.scope.and(s.query)
 	s.leaves = expr.positive(nil)
 	if len(s.leaves) == 0 {
 		s.order = Newest
@@ -126,7 +127,8 @@ type search struct {
 	expr   *Expr
 	leaves []*phrase // that count for relevance
 	scope  filter
-	filter filter // scope and query
+	query  filter
+	filter filter // both
 	order  Order
 	limit  int
 	before uint64 // sequence numbers from here on do not belong to this search
@@ -282,6 +284,7 @@ func (s *search) relevance(parts []searched) error {
 	e := &s.eval
 	s.df = make([]int, len(s.leaves))
 	kept := make([]map[*phrase]found, len(parts))
+	domains := make([]domain, len(parts))
 	room := keepSets
 	for i, p := range parts {
 		limit := s.enter(p)
@@ -289,7 +292,8 @@ func (s *search) relevance(parts []searched) error {
 			continue
 		}
 		in := s.scopeDomain(limit)
-		s.measure(in, limit)
+		domains[i] = in
+		s.measure(in)
 		sets := s.sets(in)
 		for k, f := range s.leaves {
 			s.df[k] += len(sets[f].docs)
@@ -312,12 +316,11 @@ func (s *search) relevance(parts []searched) error {
 		if limit == 0 || e.r.err != nil {
 			continue
 		}
-		b := s.filter.bind(e, limit)
+		b := s.query.bind(e, limit) // the sets are within the scope already
 		if b.none {
 			continue
 		}
-		in := s.scopeDomain(limit)
-		sets := kept[i]
+		in, sets := domains[i], kept[i]
 		if sets == nil {
 			sets = s.sets(in)
 		}
@@ -342,7 +345,7 @@ func (s *search) scopeDomain(limit int) domain {
 }
 
 // measure adds the documents in scope and their length to the statistics.
-func (s *search) measure(in domain, limit int) {
+func (s *search) measure(in domain) {
 	p := s.eval.part
 	if in.all() {
 		s.visible += p.docs - p.dead
@@ -350,9 +353,15 @@ func (s *search) measure(in domain, limit int) {
 		return
 	}
 	lengths := s.eval.terms.column(s.eval.r, colLength)
-	for _, d := range s.eval.documents(in) {
-		s.visible++
+	for _, d := range in.list {
 		s.length += lengths.at(int(d))
+	}
+	s.visible += len(in.list)
+	for i, word := range in.mask {
+		s.visible += bits.OnesCount64(word)
+		for ; word != 0; word &= word - 1 {
+			s.length += lengths.at(64*i + bits.TrailingZeros64(word))
+		}
 	}
 }
 
