@@ -194,7 +194,7 @@ func (s *session) relate(ctx context.Context, kept proof.Checkpoint) (outcome st
 	if hashes, err = proof.Consistency(s.Ledger, kept.Size, now.Size); err != nil {
 		return "", now, nil, fmt.Errorf("prove consistency: %w", err)
 	}
-	if proof.CheckConsistency(kept.Root, kept.Size, now.Root, now.Size, hashes) != nil {
+	if grown := proof.CheckConsistency(kept.Root, kept.Size, now.Root, now.Size, hashes) == nil; !grown {
 		return anchorFork, now, nil, nil
 	}
 	return anchorAhead, now, hashes, nil

@@ -79,15 +79,15 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 			Key       string `json:"vkey"`
 			Seq       uint64 `json:"seq"`
 		}{
-			result.Path, result.File.String(), int64(result.Cover.Records), int64(result.Cover.Custody), int64(result.Cover.Files),
-			int64(result.Cover.Disclosed), int64(result.Cover.Redacted), int64(result.Cover.Erased), int64(result.Cover.Size), result.Key, uint64(result.Ended),
+			result.Path, result.File.String(), result.Cover.Records, result.Cover.Custody, result.Cover.Files,
+			result.Cover.Disclosed, result.Cover.Redacted, result.Cover.Erased, result.Cover.Size, result.Key, uint64(result.Ended),
 		})
 	}
 	s.say("bundle.done", result.Path)
 	s.pairs(
-		"  "+s.text("bundle.records"), strconv.FormatInt(int64(result.Cover.Records), 10),
-		"  "+s.text("bundle.custody"), strconv.FormatInt(int64(result.Cover.Custody), 10),
-		"  "+s.text("bundle.files"), strconv.FormatInt(int64(result.Cover.Files), 10),
+		"  "+s.text("bundle.records"), strconv.FormatInt(result.Cover.Records, 10),
+		"  "+s.text("bundle.custody"), strconv.FormatInt(result.Cover.Custody, 10),
+		"  "+s.text("bundle.files"), strconv.FormatInt(result.Cover.Files, 10),
 		"  "+s.text("bundle.withheld"), fmt.Sprintf("%d + %d", result.Cover.Redacted, result.Cover.Erased),
 		"  "+s.text("bundle.digest"), result.File.String(),
 		"  "+s.text("bundle.key"), result.Key,

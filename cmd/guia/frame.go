@@ -104,7 +104,7 @@ func newRequest(e *env) request {
 func parseRequest(content []byte) (request, error) {
 	var r request
 	if err := json.Unmarshal(content, &r); err != nil {
-		return r, fmt.Errorf("request: %w: %v", errFrame, err)
+		return r, fmt.Errorf("request: %w: %w", errFrame, err)
 	}
 	if r.Protocol != protocol {
 		return r, fmt.Errorf("request of protocol %d, this is %d: %w", r.Protocol, protocol, errFrame)

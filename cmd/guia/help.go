@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -153,10 +154,8 @@ func wrap(s string, n int) []string {
 
 // refuseWord refuses a value of a flag that is none of the known words.
 func refuseWord(flag, value string, known ...string) error {
-	for _, k := range known {
-		if value == k {
-			return nil
-		}
+	if slices.Contains(known, value) {
+		return nil
 	}
 	return guia.Refuse(guia.Invalid, "cmd.word", value, flag, strings.Join(known, ", "))
 }

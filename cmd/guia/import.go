@@ -170,9 +170,9 @@ func recognise(path string) string {
 // byNames looks at the names in a folder or zip, at most 100,000 of them.
 func byNames(files fs.FS) string {
 	kind, seen := "", 0
-	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error { // what cannot be read does not decide
-		if err != nil || d.IsDir() {
-			return nil
+	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, unread error) error { // what cannot be read does not decide
+		if unread != nil || d.IsDir() {
+			return nil //nolint:nilerr // see above: the walk goes on
 		}
 		if seen++; seen > 100_000 {
 			return fs.SkipAll

@@ -111,8 +111,10 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 		s.say("people.nobody")
 		return nil
 	}
-	s.table([]string{s.text("col.name"), s.text("col.department"), s.text("col.title"), s.text("col.address"), s.text("col.source"),
-		s.text("col.from"), s.text("col.until"), s.text("col.person")}, rows)
+	s.table([]string{
+		s.text("col.name"), s.text("col.department"), s.text("col.title"), s.text("col.address"), s.text("col.source"), s.text("col.from"),
+		s.text("col.until"), s.text("col.person"),
+	}, rows)
 	return nil
 }
 

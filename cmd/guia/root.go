@@ -96,6 +96,8 @@ func (p *program) report(ctx context.Context, err error) int {
 			code = codeWrong
 		case guia.Damaged:
 			code = codeDamaged
+		default:
+			code = codeFailed
 		}
 		if refusal.Cause != nil && refusal.Kind != guia.Invalid {
 			s.Cause = refusal.Cause.Error()

@@ -35,13 +35,16 @@ func (q *question) filters(f *pflag.FlagSet) {
 
 // String is the whole question as it is recorded.
 func (q *question) String() string {
-	s := q.text
+	words := []string{}
+	if q.text != "" {
+		words = append(words, q.text)
+	}
 	for _, f := range [][2]string{{"person", q.person}, {"conversation", q.conversation}, {"from", q.from}, {"to", q.to}, {"kind", q.kind}, {"entity", q.entity}} {
 		if f[1] != "" {
-			s += " " + f[0] + "=" + strconv.Quote(f[1])
+			words = append(words, f[0]+"="+strconv.Quote(f[1]))
 		}
 	}
-	return strings.TrimSpace(s)
+	return strings.Join(words, " ")
 }
 
 func (p *program) searchCommand() *cobra.Command {
@@ -175,6 +178,8 @@ type found struct {
 	Marks        [][2]int `json:"marks"` // what was found, as byte ranges of snippet
 	Score        float64  `json:"score,omitempty"`
 	Erased       bool     `json:"erased,omitempty"`
+
+	cutBefore, cutAfter bool
 }
 
 type searchResult struct {
@@ -258,7 +263,7 @@ func (s *session) snippet(text string, hit index.Hit, e *guia.Event) found {
 	}
 	whole := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")
 	snippet := index.Highlight(text, plain(whole), snippetLength)
-	f.Snippet = snippet.Text
+	f.Snippet, f.cutBefore, f.cutAfter = snippet.Text, snippet.Start > 0, snippet.Cut
 	if snippet.Marks != nil {
 		f.Marks = snippet.Marks
 	}
@@ -277,7 +282,7 @@ func (s *session) tellSearch(q question, r searchResult) {
 	}
 	rows := make([][]string, len(r.Hits))
 	for i, h := range r.Hits {
-		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, h.Sender, h.Conversation, s.marked(h)}
+		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, clip(h.Sender, 24), clip(h.Conversation, 32), s.marked(h)}
 	}
 	s.table([]string{s.text("col.seq"), s.text("col.time"), s.text("col.sender"), s.text("col.conversation"), s.text("col.text")}, rows)
 	s.say("search.total", s.number(int64(len(r.Hits))), s.number(int64(r.Total)))
@@ -293,10 +298,17 @@ func (s *session) marked(h found) string {
 		open, end = string(markOn), string(markOff)
 	}
 	var b strings.Builder
+	if h.cutBefore {
+		b.WriteString("…")
+	}
 	at := 0
 	for _, m := range h.Marks {
 		b.WriteString(h.Snippet[at:m[0]] + open + h.Snippet[m[0]:m[1]] + end)
 		at = m[1]
 	}
-	return b.String() + h.Snippet[at:]
+	b.WriteString(h.Snippet[at:])
+	if h.cutAfter {
+		b.WriteString("…")
+	}
+	return b.String()
 }

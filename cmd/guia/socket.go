@@ -122,7 +122,7 @@ func (s *server) welcome(conn *net.UnixConn) {
 	}()
 	p := newProgram(e)
 	p.holder = s.holder
-	code := 0
+	var code int
 	if err != nil {
 		code = p.report(ctx, guia.RefuseCause(guia.Blocked, err, "cmd.other_version"))
 	} else {

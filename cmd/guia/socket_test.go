@@ -31,7 +31,7 @@ func TestFrames(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := readFrame(bytes.NewReader(nil)); err != io.EOF {
+	if _, _, err := readFrame(bytes.NewReader(nil)); !errors.Is(err, io.EOF) {
 		t.Errorf("nothing: %v", err)
 	}
 }
