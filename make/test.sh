@@ -40,6 +40,9 @@ nothing_skipped() {
 # bench is a module of its own with the peers' dependencies: it must compile, it is not run here.
 bench_compiles() { (cd bench && go vet ./...); }
 
+# strangers read what we export with tools that nobody here wrote; a module of its own, for their dependencies' sake.
+strangers() { (cd archive/stranger && go vet ./... && go test ./...); }
+
 [ -n "${GUIA_TESTDATA:-}" ] ||
 	echo 'note: GUIA_TESTDATA is not set and ../shared/data is not there: tests on real data will be skipped' >&2
 
@@ -48,6 +51,7 @@ step gofmt formatted
 step test tests
 [ "${CI:-}" != true ] || step 'nothing skipped' nothing_skipped
 [ ! -e bench/go.mod ] || step 'bench compiles' bench_compiles
+step strangers strangers
 step 'lint config' "$GOLANGCI" config verify
 step lint "$GOLANGCI" run ./...
 
@@ -58,4 +62,4 @@ if [ -n "$red" ]; then
 	echo "RED: ${red#, }"
 	exit 1
 fi
-echo 'GREEN: vet, gofmt, test, lint'
+echo 'GREEN: vet, gofmt, test, strangers, lint'
