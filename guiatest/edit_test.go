@@ -311,6 +311,9 @@ func TestEveryEditOfADirectoryIsFound(t *testing.T) {
 		if e.seq >= 0 && !slices.ContainsFunc(f.at, func(f ledger.Finding) bool { return f.HasSeq && int64(f.Seq) == e.seq }) {
 			t.Errorf("%s: no finding names event %d: %s: %s", e.name, e.seq, f.class, f.what)
 		}
+		if secret := strings.Contains(e.name, "secret") || strings.Contains(e.name, "epoch"); secret && !strings.HasPrefix(f.class, "refused: ") {
+			t.Errorf("%s: %s, after the directory was opened without it: %s", e.name, f.class, f.what)
+		}
 		t.Logf("%s: %s: %.120s", e.name, f.class, f.what)
 	}
 	t.Logf("%d edits: %v", len(edits), classes)
