@@ -94,12 +94,14 @@ func (e *eval) cost(x *Expr) int {
 			least = min(least, e.cost(k))
 		}
 		return least
+	case opOr:
+		sum := 0
+		for _, k := range x.kids {
+			sum += e.cost(k)
+		}
+		return sum
 	}
-	sum := 0
-	for _, k := range x.kids {
-		sum += e.cost(k)
-	}
-	return sum
+	return 0
 }
 
 // match returns the documents of the domain that x is true of. leaf evaluates a leaf.
@@ -116,7 +118,14 @@ func (e *eval) match(x *Expr, in domain, leaf func(*phrase, domain) []uint32) []
 			sum = union(sum, e.match(k, in, leaf))
 		}
 		return sum
+	case opAnd:
+		return e.matchAll(x, in, leaf)
 	}
+	return nil
+}
+
+// matchAll returns the documents that all parts of x are true of.
+func (e *eval) matchAll(x *Expr, in domain, leaf func(*phrase, domain) []uint32) []uint32 {
 	// The cheapest first; what it leaves is the domain of the next. What is excluded comes last.
 	kids := slices.Clone(x.kids)
 	costs := map[*Expr]int{}

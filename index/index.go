@@ -157,7 +157,7 @@ func (x *Index) load(ctx context.Context) (ok bool, err error) {
 	x.store = &store{db: x.db}
 	defer func() {
 		if err != nil {
-			x.db.Close()
+			err = errors.Join(err, x.db.Close())
 		}
 	}()
 	var tables int

@@ -106,6 +106,7 @@ func (a *asked) String() string {
 		return a.phrase
 	case opNot:
 		return "-" + a.kids[0].group()
+	case opAnd, opOr:
 	}
 	var parts []string
 	for _, k := range a.kids {
@@ -127,13 +128,12 @@ func (a *asked) holds(d *Doc) bool {
 		return a.count(d) > 0
 	case opNot:
 		return !a.kids[0].holds(d)
+	case opAnd:
+		return !slices.ContainsFunc(a.kids, func(k *asked) bool { return !k.holds(d) })
+	case opOr:
+		return slices.ContainsFunc(a.kids, func(k *asked) bool { return k.holds(d) })
 	}
-	for _, k := range a.kids {
-		if k.holds(d) != (a.op == opAnd) {
-			return a.op == opOr
-		}
-	}
-	return a.op == opAnd
+	return false
 }
 
 func (a *asked) count(d *Doc) (n int) {

@@ -204,8 +204,12 @@ func TestWrongPagesAreRefused(t *testing.T) {
 	res, err := x.Search(ctx, Scope{All: true}, Query{Text: "um", Limit: 3})
 	must(t, err)
 	for _, q := range []Query{
-		{Text: "dois", After: res.Next}, {Text: "um", Order: Relevance, After: res.Next}, {Text: "um", Kinds: []string{"x"}, After: res.Next},
-		{Text: "um", After: "x"}, {Text: "um", After: res.Next[1:]}, {Text: "um", After: strings.Repeat("A", len(res.Next))},
+		{Text: "dois", After: res.Next},
+		{Text: "um", Order: Relevance, After: res.Next},
+		{Text: "um", Kinds: []string{"x"}, After: res.Next},
+		{Text: "um", After: "x"},
+		{Text: "um", After: res.Next[1:]},
+		{Text: "um", After: strings.Repeat("A", len(res.Next))},
 	} {
 		if _, err := x.Search(ctx, Scope{All: true}, q); guia.KindOf(err) != guia.Invalid {
 			t.Errorf("%+v: got %v, want a refusal", q, err)

@@ -256,7 +256,7 @@ func (r *reader) query(id slotID) (*sql.Rows, error) {
 		return r.store.db.Query(r.ctx, text, id.row())
 	}
 	if r.stmt[table] == nil {
-		stmt, err := r.tx.PrepareContext(r.ctx, text)
+		stmt, err := r.tx.PrepareContext(r.ctx, text) //nolint:sqlclosecheck // read closes it when the search is over
 		if err != nil {
 			return nil, err
 		}

@@ -138,10 +138,10 @@ func (w *segmentWriter) spill() {
 // endTerm writes the entry. A term without documents leaves nothing.
 func (w *segmentWriter) endTerm() {
 	p := postings{df: w.df}
-	switch {
-	case w.df == 0:
+	switch w.df {
+	case 0:
 		return
-	case w.df == 1:
+	case 1:
 		doc := w.open.docs[0]
 		w.open.n, w.open.at = 0, w.open.at[:0]
 		w.room = appendSingle(w.room[:0], doc, w.solo.freq, w.solo.at)
