@@ -82,6 +82,26 @@ func (p *People) Person(ctx context.Context, person guia.PersonID) (Entry, error
 	return all[len(all)-1], nil
 }
 
+// Conversations returns the streams whose last known name holds text, whatever the script or the accents.
+func (p *People) Conversations(ctx context.Context, text string) ([]guia.StreamID, error) {
+	rows, err := p.db.Query(ctx, "SELECT stream FROM people_conversation WHERE INSTR(folded, ?) > 0 ORDER BY seq", lang.Fold(text))
+	if err != nil {
+		return nil, fmt.Errorf("find conversations: %w", err)
+	}
+	defer rows.Close()
+	var streams []guia.StreamID
+	for rows.Next() {
+		var b []byte
+		var s guia.StreamID
+		if err := rows.Scan(&b); err != nil {
+			return nil, fmt.Errorf("find conversations: %w", err)
+		}
+		copy(s[:], b)
+		streams = append(streams, s)
+	}
+	return streams, rows.Err()
+}
+
 // Find returns the newest entry of everyone who ever had a name or address that contains the text, however it is written, or whose
 // identifier is the text; sorted by name. An empty text finds nobody.
 func (p *People) Find(ctx context.Context, text string) ([]Entry, error) {

@@ -46,7 +46,7 @@ type People struct {
 }
 
 // schemaVersion says how the file is laid out and how its texts are folded; a file with another number is rebuilt.
-const schemaVersion = 1000*lang.FoldVersion + 1
+const schemaVersion = 1000*lang.FoldVersion + 2
 
 // Open opens or creates the file at path. A file of another version, or one that is no longer readable, is thrown away: its cursor
 // begins at 0 again. person returns the pseudonym of an identifier (the bytes of vault.PersonOwner).
@@ -87,13 +87,15 @@ var schema = []string{
 	`CREATE INDEX people_entry_person ON people_entry (person)`,
 	// The messages of one day that showed their sender the same way: pairs of place and millisecond of the day.
 	`CREATE TABLE people_shown (person INTEGER NOT NULL, value INTEGER NOT NULL, day INTEGER NOT NULL, seqs BLOB NOT NULL, PRIMARY KEY (person, value, day)) WITHOUT ROWID`,
+	// What a conversation was called last, by the event that first called it so.
+	`CREATE TABLE people_conversation (stream BLOB PRIMARY KEY, seq INTEGER NOT NULL, folded TEXT NOT NULL)`,
 	`CREATE INDEX people_shown_value ON people_shown (value)`,
 	`CREATE INDEX people_entry_value ON people_entry (value)`,
 	`INSERT INTO people_state (one, version, next, unclean) VALUES (1, ` + strconv.Itoa(schemaVersion) + `, 0, 0)`,
 }
 
 // tables are in the order in which they are dropped.
-var tables = []string{"people_state", "people_person", "people_value", "people_entry", "people_shown"}
+var tables = []string{"people_state", "people_person", "people_value", "people_entry", "people_shown", "people_conversation"}
 
 // prepare makes the tables, or makes them anew when the file is of another version, and finishes a cleaning that a crash interrupted.
 func (p *People) prepare(ctx context.Context) error {
@@ -257,6 +259,11 @@ func parseValue(s string) (value, error) {
 
 // take adds what one event says to the batch.
 func (p *People) take(b *batch, e *guia.Event) error {
+	if name := e.Fields.Get("conversation.name"); name != "" && b.conversations[e.Stream] != name {
+		if err := b.callConversation(e, name); err != nil {
+			return err
+		}
+	}
 	key := e.Fields.Get("sender.key")
 	switch e.Type {
 	case guia.PersonSeen, guia.PersonLeft:
@@ -347,14 +354,28 @@ type batch struct {
 
 // ids remembers the rows of persons and values.
 type ids struct {
-	persons map[guia.PersonID]int64
-	values  map[value]int64
+	persons       map[guia.PersonID]int64
+	values        map[value]int64
+	conversations map[guia.StreamID]string
 }
 
 // mostIDs is how many of each are remembered before memory starts afresh: some 20 MB.
 const mostIDs = 65536
 
-func (i *ids) forget() { i.persons, i.values = map[guia.PersonID]int64{}, map[value]int64{} }
+func (i *ids) forget() {
+	i.persons, i.values, i.conversations = map[guia.PersonID]int64{}, map[value]int64{}, map[guia.StreamID]string{}
+}
+
+// callConversation stores what a conversation is called from this event on.
+func (b *batch) callConversation(e *guia.Event, name string) error {
+	if len(b.conversations) >= mostIDs {
+		b.ids.forget()
+	}
+	b.conversations[e.Stream] = name
+	_, err := b.tx.Exec("INSERT INTO people_conversation (stream, seq, folded) VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, folded = excluded.folded",
+		e.Stream[:], uint64(e.Seq), lang.Fold(name))
+	return err
+}
 
 func (b *batch) personID(person guia.PersonID, source guia.SourceName, key string) (id int64, err error) {
 	if id, ok := b.persons[person]; ok {
@@ -404,6 +425,10 @@ func (b *batch) forget(places []guia.Seq) error {
 	for _, seq := range places {
 		gone[seq] = true
 		if _, err := b.tx.Exec("DELETE FROM people_entry WHERE seq = ?", uint64(seq)); err != nil {
+			return err
+		}
+		// The name may hang on keys that are still there; the next message tells it again.
+		if _, err := b.tx.Exec("DELETE FROM people_conversation WHERE seq = ?", uint64(seq)); err != nil {
 			return err
 		}
 	}

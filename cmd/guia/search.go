@@ -12,7 +12,6 @@ import (
 
 	"guia"
 	"guia/index"
-	"guia/lang"
 	"guia/ledger"
 	"guia/permit"
 	"guia/source/mbox"
@@ -105,7 +104,7 @@ func (s *session) query(ctx context.Context, q question, limits scopes) (query i
 		}
 	}
 	if q.conversation != "" {
-		if query.Streams, err = s.conversations(ctx, q.conversation, limits); err != nil || len(query.Streams) == 0 {
+		if query.Streams, err = s.conversations(ctx, q.conversation); err != nil || len(query.Streams) == 0 {
 			return query, false, err
 		}
 	}
@@ -126,8 +125,8 @@ func (s *session) persons(ctx context.Context, name string) ([]string, error) {
 	return slices.Compact(ids), err
 }
 
-// conversations are the streams with that pseudonym, with that identifier at a source, or that a source describes under that name.
-func (s *session) conversations(ctx context.Context, name string, limits scopes) ([]string, error) {
+// conversations are the streams with that pseudonym, with that identifier at a source, or whose name holds these words.
+func (s *session) conversations(ctx context.Context, name string) ([]string, error) {
 	if _, err := guia.ParseID16(name); err == nil {
 		return []string{name}, nil
 	}
@@ -141,27 +140,12 @@ func (s *session) conversations(ctx context.Context, name string, limits scopes)
 			streams = append(streams, id.String())
 		}
 	}
-	words := strings.Map(func(r rune) rune {
-		if r == '"' || r == '(' || r == ')' || r == '-' {
-			return ' '
-		}
-		return r
-	}, name)
-	described, err := s.parts.index.Search(ctx, limits.index(), index.Query{Text: `"` + words + `"`, Kinds: []string{string(guia.ChannelSeen)}, Limit: 1000})
-	if guia.KindOf(err) == guia.Invalid { // a name of signs only
-		return streams, nil
-	}
+	called, err := s.parts.people.Conversations(ctx, strings.TrimPrefix(name, "#"))
 	if err != nil {
 		return nil, err
 	}
-	for _, hit := range described.Hits {
-		e, err := s.Ledger.Event(ctx, guia.Seq(hit.Seq))
-		if err != nil {
-			return nil, err
-		}
-		if strings.Contains(lang.Fold(e.Fields.Get("conversation.name")), lang.Fold(strings.TrimPrefix(name, "#"))) {
-			streams = append(streams, e.Stream.String())
-		}
+	for _, id := range called {
+		streams = append(streams, id.String())
 	}
 	slices.Sort(streams)
 	return slices.Compact(streams), nil
