@@ -160,7 +160,7 @@ const MaxFields = 4096
 func SlotOf(name string) (Slot, bool) {
 	slot, ok := slotByName[name]
 	if ok {
-		return slot, true
+		return slot, !strings.Contains(name, "#") // the pattern itself is no name
 	}
 	for i := 0; i+5 <= len(name); i++ { // find ".dddd" followed by "." or the end
 		if name[i] != '.' || i+5 < len(name) && name[i+5] != '.' {

@@ -282,7 +282,7 @@ func FormatSeqs(seqs []guia.Seq) string {
 func ParseSeqs(s string) ([]guia.Seq, error) {
 	const most = 1_000_000
 	var seqs []guia.Seq
-	for _, part := range strings.Fields(s) {
+	for part := range strings.FieldsSeq(s) {
 		low, high, isRange := strings.Cut(part, "-")
 		a, err := strconv.ParseUint(low, 10, 63)
 		b := a

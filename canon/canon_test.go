@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,4 +210,20 @@ func FuzzParseMoment(f *testing.F) {
 			t.Errorf("%q parses and is written %q", s, m)
 		}
 	})
+}
+
+func TestPlacesAreWrittenAsRangesAndReadBack(t *testing.T) {
+	for want, seqs := range map[string][]guia.Seq{"": nil, "0": {0}, "3 5-9 12": {12, 5, 6, 7, 8, 9, 3, 5}, "0-2": {2, 1, 0}} {
+		got := canon.FormatSeqs(slices.Clone(seqs))
+		back, err := canon.ParseSeqs(got)
+		slices.Sort(seqs)
+		if got != want || err != nil || !slices.Equal(back, slices.Compact(seqs)) {
+			t.Errorf("%v: %q, %v, %v", seqs, got, back, err)
+		}
+	}
+	for _, bad := range []string{"x", "-1", "1-", "5-3", "1--2", "0-1000000", "0-999999 5", "99999999999999999999", "1,2", "9223372036854775808"} {
+		if seqs, err := canon.ParseSeqs(bad); err == nil {
+			t.Errorf("%q is read as %d places", bad, len(seqs))
+		}
+	}
 }

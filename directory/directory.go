@@ -66,16 +66,19 @@ func (d *Directory) Followers() string { return filepath.Join(d.Path, "followers
 // Create makes a new data directory at path, which must not exist or be empty, with one first user who has the given roles
 // everywhere. What happened in it from then on is in its ledger. It is durable on return, and open.
 func Create(ctx context.Context, path string, first permit.User) (*Directory, error) {
-	if err := clearUnfinished(path); err != nil {
+	if err := checkFree(path); err != nil {
 		return nil, err
 	}
 	if err := durable.MkdirAll(path, 0o700); err != nil {
 		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
 	}
-	if err := durable.WriteFile(filepath.Join(path, unfinished), nil, 0o600); err != nil {
-		return nil, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
-	}
 	d := &Directory{Path: path}
+	if err := d.lock(); err != nil { // another process may be creating it
+		return nil, err
+	}
+	if err := d.clearUnfinished(); err != nil {
+		return nil, errors.Join(err, d.Close(ctx))
+	}
 	if err := d.create(ctx, first); err != nil {
 		return nil, errors.Join(fmt.Errorf("create directory: %w", err), d.Close(ctx))
 	}
@@ -85,9 +88,9 @@ func Create(ctx context.Context, path string, first permit.User) (*Directory, er
 // unfinished stands in a directory whose creation did not end.
 const unfinished = "UNFINISHED"
 
-// clearUnfinished demands that path is free: it is not there, or empty, or holds what an earlier attempt left that was interrupted
-// before anybody was told that there is a directory. That is removed.
-func clearUnfinished(path string) error {
+// checkFree demands that path is free: it is not there, or empty, or holds what an earlier attempt left that was interrupted before
+// anybody was told that there is a directory.
+func checkFree(path string) error {
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -100,13 +103,35 @@ func clearUnfinished(path string) error {
 	}
 	_, err = os.Stat(filepath.Join(path, unfinished))
 	for _, e := range entries {
-		if err != nil && !durable.IsTemp(e.Name()) { // a temporary file is of an attempt that did not get to its mark
+		if err != nil && !durable.IsTemp(e.Name()) && !isLock(e) { // these two are of an attempt that did not get to its mark
 			return guia.Refuse(guia.Conflict, "directory.not_empty", path)
 		}
 	}
+	return nil
+}
+
+// isLock reports whether a file looks like our lock: at most the number of a process is in it.
+func isLock(e os.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && e.Name() == lockName && info.Mode().IsRegular() && info.Size() <= 24
+}
+
+// clearUnfinished removes what an interrupted attempt left, and leaves the mark. The caller holds the lock: nobody else is at work here.
+func (d *Directory) clearUnfinished() error {
+	path := d.Path
+	if err := checkFree(path); err != nil { // somebody was faster
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(path, unfinished), nil, 0o600); err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", path)
+	}
 	for _, e := range entries {
-		if e.Name() == unfinished {
-			continue // the mark stays while we work
+		if e.Name() == unfinished || e.Name() == lockName {
+			continue // the mark and the lock stay while we work
 		}
 		if err := os.RemoveAll(filepath.Join(path, e.Name())); err != nil {
 			return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", path)
@@ -116,9 +141,6 @@ func clearUnfinished(path string) error {
 }
 
 func (d *Directory) create(ctx context.Context, first permit.User) (err error) {
-	if err := d.lock(); err != nil {
-		return err
-	}
 	if d.Keys, err = seal.Create(ctx, d.Path); err != nil {
 		return err
 	}
@@ -224,8 +246,11 @@ func checkVersion(path string) error {
 	return nil
 }
 
+// lockName is the file that stands for the lock; it is never removed.
+const lockName = "lock"
+
 func (d *Directory) lock() error {
-	unlock, held, err := durable.Lock(filepath.Join(d.Path, "lock"))
+	unlock, held, err := durable.Lock(filepath.Join(d.Path, lockName))
 	if held {
 		return fmt.Errorf("%w: %w", ErrHeld, err)
 	}

@@ -32,7 +32,7 @@ func FoldMap(s string) Folded {
 	out := make([]byte, 0, len(s))
 	from := make([]int32, 0, len(s)+1)
 	for i := 0; i < len(s); {
-		n := 0
+		var n int
 		before := len(out)
 		out, n = f.Next(out, s[i:])
 		for range len(out) - before {
@@ -132,10 +132,7 @@ func (f Folder) Next(dst []byte, s string) ([]byte, int) {
 	if standsAlone(r, s[size:]) {
 		return utf8.AppendRune(dst, r), size
 	}
-	n := norm.NFKC.NextBoundaryInString(s, true)
-	if n < size {
-		n = size
-	}
+	n := max(size, norm.NFKC.NextBoundaryInString(s, true))
 	return foldPiece(dst, s[:n], f.simple), n
 }
 

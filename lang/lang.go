@@ -42,6 +42,8 @@ func Parse(s string) (Language, bool) {
 	case "zh", "yue":
 		for _, p := range parts[1:] {
 			switch p {
+			case "hant": // the script before the place: zh-Hant-CN
+				return TraditionalChinese, true
 			case "hans", "cn", "sg":
 				return SimplifiedChinese, true
 			}

@@ -297,9 +297,12 @@ func SetDisabled(tx *db.Tx, id guia.PersonID, disabled bool) error {
 	return keepAdministrator(tx)
 }
 
-// AddGrant gives a role within a scope; giving it twice changes nothing.
+// AddGrant gives a role within a scope; giving it twice changes nothing. Role and scope must be such.
 func AddGrant(tx *db.Tx, id guia.PersonID, g Grant) error {
 	if err := CheckScope(g.Scope); err != nil {
+		return err
+	}
+	if _, err := ParseRole(string(g.Role)); err != nil {
 		return err
 	}
 	_, err := tx.Exec("INSERT INTO permit_grant (user_id, role, scope) VALUES (?, ?, ?) ON CONFLICT (user_id, role, scope) DO NOTHING", id.String(), string(g.Role), g.Scope)

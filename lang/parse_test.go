@@ -1,0 +1,69 @@
+package lang
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLanguagesAreUnderstoodAsPeopleAndSystemsWriteThem(t *testing.T) {
+	for tag, want := range map[string]Language{
+		"en": English, "en_US.UTF-8": English, "C": English, "C.UTF-8": English, "POSIX": English, "pt": Portuguese, "pt_PT.UTF-8": Portuguese, "PT-br": Portuguese,
+		"zh": TraditionalChinese, "zh_MO": TraditionalChinese, "zh-HK": TraditionalChinese, "zh_TW.Big5": TraditionalChinese, "zh-Hant": TraditionalChinese, "yue": TraditionalChinese,
+		"zh_CN.UTF-8": SimplifiedChinese, "zh-Hans": SimplifiedChinese, "zh-Hans-MO": SimplifiedChinese, "zh_SG": SimplifiedChinese, "zh-Hant-CN": TraditionalChinese,
+	} {
+		if got, ok := Parse(tag); !ok || got != want {
+			t.Errorf("%q: %s, %t; want %s", tag, got, ok, want)
+		}
+	}
+	for _, tag := range []string{"", "de", "xx-pt", "-", "."} {
+		if got, ok := Parse(tag); ok || got != English {
+			t.Errorf("%q is understood as %s", tag, got)
+		}
+	}
+	for _, c := range []struct {
+		env  string
+		want Language
+	}{
+		{"", English},
+		{"LANG=pt_PT.UTF-8", Portuguese},
+		{"LANG=pt_PT LC_ALL=zh_MO", TraditionalChinese},
+		{"LC_ALL=pt GUIA_LANG=zh-Hans", SimplifiedChinese},
+		{"GUIA_LANG=xx LANG=pt", Portuguese},
+		{"LC_MESSAGES=zh_CN LANG=pt", SimplifiedChinese},
+	} {
+		got := FromEnvironment(func(name string) string {
+			for pair := range strings.FieldsSeq(c.env) {
+				if key, value, _ := strings.Cut(pair, "="); key == name {
+					return value
+				}
+			}
+			return ""
+		})
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.env, got, c.want)
+		}
+	}
+}
+
+func TestPlacesAreFilledOnceWithWhatIsGiven(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		args     []any
+		want     string
+	}{
+		{"{0} of {1}", []any{3, "ten"}, "3 of ten"},
+		{"{1} before {0}, {1} again", []any{"a", "b"}, "b before a, b again"},
+		{"{0}{1}", []any{"{1}", "{0}"}, "{1}{0}"}, // what a user typed is not filled again
+		{"{0} {10}", []any{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "ten"}, "0 ten"},
+		{"{0} and {2}", []any{"a"}, "a and {2}"},
+		{"no place", []any{"a"}, "no place"},
+		{"{0}", nil, "{0}"},
+	} {
+		if got := fill(c.sentence, c.args); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.sentence, got, c.want)
+		}
+	}
+	if got := Text(English, "no.such.key", 7, "x"); got != "no.such.key [7 x]" {
+		t.Errorf("a key that does not exist: %q", got)
+	}
+}
