@@ -149,8 +149,8 @@ func (c *Company) file(name string, size int, stream uint64) source.File {
 		var seed [32]byte
 		copy(seed[:], fmt.Sprintf("%d %d", c.Seed, stream))
 		content := make([]byte, size)
-		rand.NewChaCha8(seed).Read(content)
-		return io.NopCloser(bytes.NewReader(content)), nil
+		_, err := rand.NewChaCha8(seed).Read(content)
+		return io.NopCloser(bytes.NewReader(content)), err
 	}}
 }
 

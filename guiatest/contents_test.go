@@ -123,7 +123,7 @@ var errLost = errors.New("lost")
 // not of the disk, and thousands of syncs take their time.
 func memory(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "guiatest-")
+	dir, err := os.MkdirTemp("/dev/shm", "guiatest-") //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}

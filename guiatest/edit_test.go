@@ -249,6 +249,7 @@ func exchangeFiles(e *editor) {
 	a, b := digest(blobs[0]), digest(blobs[1])
 	rows, err := e.main.Query("SELECT first, data FROM vault_row")
 	e.ok(err)
+	defer rows.Close()
 	changed := map[int64][]byte{}
 	for rows.Next() {
 		var first int64
@@ -262,7 +263,7 @@ func exchangeFiles(e *editor) {
 		}
 	}
 	e.ok(rows.Err())
-	rows.Close()
+	e.ok(rows.Close()) // there is one connection, and it is needed now
 	if len(changed) == 0 {
 		e.t.Fatal("no row names the blobs")
 	}

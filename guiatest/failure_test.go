@@ -146,7 +146,7 @@ func TestTheHolderIsNamedAndItsDeathFreesTheDirectory(t *testing.T) {
 	if !errors.Is(err, directory.ErrHeld) || !strings.Contains(err.Error(), fmt.Sprint("process ", holder.Process.Pid)) {
 		t.Errorf("while it is held: %v", err)
 	}
-	text, _ := job{work: "import", path: path, company: guiatest.Company{Records: 20, Page: 10}}.command(t).Output() //nolint:errcheck // it ends with 1
+	text, _ := job{work: "import", path: path, company: guiatest.Company{Records: 20, Page: 10}}.command(t).Output()
 	if s := parseSaid(text); s.opened || !strings.Contains(s.refused, directory.ErrHeld.Error()) {
 		t.Errorf("a second process: %+v", s)
 	}

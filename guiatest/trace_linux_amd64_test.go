@@ -27,7 +27,7 @@ func traceMain() int {
 	if len(parts) != 3 {
 		return 2
 	}
-	w.at, _ = strconv.Atoi(parts[0]) //nolint:errcheck // 0 is no fault
+	w.at, _ = strconv.Atoi(parts[0]) // 0 is no fault
 	w.counting, w.fault = parts[1] == "true", fault(parts[2])
 	w.data = w.at == 0
 	code, err := w.run()
@@ -323,7 +323,7 @@ func (w *watcher) inside(path string) bool {
 
 func (w *watcher) path(dirfd int, at uint64) string {
 	b := make([]byte, 4096)
-	n, _ := w.mem.ReadAt(b, int64(at)) //nolint:errcheck // the page behind the name may not be mapped
+	n, _ := w.mem.ReadAt(b, int64(at)) // the page behind the name may not be mapped
 	name, _, _ := bytes.Cut(b[:n], []byte{0})
 	if filepath.IsAbs(string(name)) {
 		return filepath.Clean(string(name))
