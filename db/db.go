@@ -117,7 +117,14 @@ func (d *DB) open(ctx context.Context, o Options) error {
 		// When the log begins anew its file shrinks: otherwise it would look full for ever.
 		"journal_size_limit(" + strconv.FormatInt(walSoft/2, 10) + ")",
 	}
-	var err error
+	// SQLite would make the file readable to others; its log takes the file's permissions.
+	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "db.unwritable")
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
 	if d.writes, err = sql.Open("sqlite", dsn(d.path, "immediate", common)); err != nil {
 		return err
 	}

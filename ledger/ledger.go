@@ -51,7 +51,6 @@ type Ledger struct {
 	builder    *proof.Builder
 	streams    map[seal.Owner]*stream
 	clock      int64 // the latest capture time, milliseconds
-	jumped     bool  // a backward jump was recorded and the clock has not caught up
 	signedSize int64
 	signedAt   time.Time
 

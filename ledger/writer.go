@@ -139,21 +139,20 @@ func (l *Ledger) commit(jobs []*job) {
 type state struct {
 	clock, signedSize int64
 	signedAt          time.Time
-	jumped            bool
 	signer            *proof.Signer
 }
 
 func (l *Ledger) state() state {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return state{l.clock, l.signedSize, l.signedAt, l.jumped, l.signer}
+	return state{l.clock, l.signedSize, l.signedAt, l.signer}
 }
 
 // restore goes back to what was true before a transaction, or one job of it, that is not stored.
 func (l *Ledger) restore(s state) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock, l.signedSize, l.signedAt, l.jumped, l.signer = s.clock, s.signedSize, s.signedAt, s.jumped, s.signer
+	l.clock, l.signedSize, l.signedAt, l.signer = s.clock, s.signedSize, s.signedAt, s.signer
 }
 
 // runJob runs one job; when it fails, nothing of it stays in the batch, the tables or the memory.
@@ -274,10 +273,6 @@ func (l *Ledger) noticeClock(tx *db.Tx, b *batch) error {
 	now := l.hooks.now()
 	behind := time.UnixMilli(l.clock).Sub(now)
 	if behind <= jumpTolerance {
-		l.jumped = l.jumped && behind > 0
-		return nil
-	}
-	if l.jumped {
 		return nil
 	}
 	keys, err := l.actKeys(context.Background(), guia.PersonID{})
@@ -291,7 +286,7 @@ func (l *Ledger) noticeClock(tx *db.Tx, b *batch) error {
 	if _, err := t.Record(guia.ClockJumped, f); err != nil {
 		return err
 	}
-	l.jumped = true
+	l.clock = now.UnixMilli() // from here on this is the time that must not be undercut: the next process will not tell it again
 	return nil
 }
 
