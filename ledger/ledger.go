@@ -50,7 +50,7 @@ type Ledger struct {
 	// The writer's own: nobody else touches these.
 	builder    *proof.Builder
 	streams    map[seal.Owner]*stream
-	clock      int64 // the latest capture time, milliseconds
+	clock      int64 // the latest capture time since the clock jumped back, milliseconds
 	signedSize int64
 	signedAt   time.Time
 

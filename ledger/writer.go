@@ -283,11 +283,9 @@ func (l *Ledger) noticeClock(tx *db.Tx, b *batch) error {
 	var f guia.Fields
 	f.Set("time", guia.Moment{Time: now, Precision: guia.Millisecond}.String())
 	f.Set("time.original", guia.Moment{Time: time.UnixMilli(l.clock), Precision: guia.Millisecond}.String())
-	if _, err := t.Record(guia.ClockJumped, f); err != nil {
-		return err
-	}
-	l.clock = now.UnixMilli() // from here on this is the time that must not be undercut: the next process will not tell it again
-	return nil
+	l.clock = 0 // from this event on its own time must not be undercut: the next process will not tell the same jump again
+	_, err = t.Record(guia.ClockJumped, f)
+	return err
 }
 
 // Vault is the vault that holds the contents.
