@@ -556,3 +556,17 @@ func TestRandomPagesAreCountedAsTheModelSays(t *testing.T) {
 		t.Errorf("%d events stored, %d told", got, stored)
 	}
 }
+
+// TestTheFirstOfEqualTextsIsTheOneThatIsFound: a page is sorted before it is remembered.
+func TestTheFirstOfEqualTextsIsTheOneThatIsFound(t *testing.T) {
+	d := guiatest.New(t)
+	var page []source.Record
+	for i := range 40 {
+		page = append(page, message(fmt.Sprint(i), "the same long text from everybody"))
+	}
+	seqs, _ := accept(t, d, feed("slack", "a"), page...)
+	linked, _ := accept(t, d, feed("mbox", "b"), message("x", "the same long text from everybody"))
+	if got, want := event(t, d, linked[0]).Fields.Get("same_as"), event(t, d, seqs[0]).Record.String(); got != want {
+		t.Errorf("linked to %s, want the first, %s", got, want)
+	}
+}

@@ -67,3 +67,14 @@ func TestPlacesAreFilledOnceWithWhatIsGiven(t *testing.T) {
 		t.Errorf("a key that does not exist: %q", got)
 	}
 }
+
+func TestSimplifiedSentencesKeepWhatUsersWrote(t *testing.T) {
+	const name = "陳繁體學會" // would be converted
+	traditional, simplified := Text(TraditionalChinese, "permit.unknown", name), Text(SimplifiedChinese, "permit.unknown", name)
+	if !strings.Contains(traditional, name) || !strings.Contains(simplified, name) {
+		t.Errorf("a name was changed: %q, %q", traditional, simplified)
+	}
+	if Simplify(name) == name || simplified == traditional {
+		t.Errorf("nothing is converted: %q", simplified)
+	}
+}
