@@ -84,7 +84,7 @@ func TestExitCodesTellTheVerdict(t *testing.T) {
 		{[]string{"--key", vkey, good}, 0, "verify.verdict.proven"},
 		{[]string{"--key", keys, good}, 0, "verify.verdict.proven"},
 		{[]string{good}, 1, "verify.verdict.unproven"},
-		{[]string{"--key", vkey, other}, 3, "verify.verdict.damaged"}, // another key for the same origin
+		{[]string{"--key", vkey, other}, 1, "verify.verdict.unproven"}, // another key for the same origin
 		{[]string{cut}, 3, "verify.verdict.damaged"},
 		{[]string{"--key", vkey, good, cut}, 3, "verify.verdict.damaged"},
 		{[]string{"--key", vkey, cut, good}, 3, "verify.verdict.proven"},

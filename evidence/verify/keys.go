@@ -49,8 +49,8 @@ func (v *verification) keys() {
 		}
 	}
 	for _, key := range v.trust.keys {
-		if key.Name() == signer.Name() { // the caller knows this log, and by another key
-			v.fault(stageTrust, nameVKey, "verify.key.other", key.VKey())
+		if key.Name() == signer.Name() { // a later key of this log, to which an older bundle cannot lead, or no key of it
+			v.report.Other = key.VKey()
 			return
 		}
 	}

@@ -124,6 +124,7 @@ type Report struct {
 	Root      string `json:"root"`
 	Key       string `json:"key"`               // that signed, according to the bundle
 	Trusted   string `json:"trusted,omitempty"` // key of the caller that leads to it
+	Other     string `json:"other,omitempty"`   // key of the caller with the log's name that nothing in the bundle leads to
 	Rotations int    `json:"rotations"`
 
 	Cover        *Cover     `json:"cover,omitempty"` // what the maker says
@@ -185,7 +186,10 @@ func (r Report) Words() []Paragraph {
 	if r.Verdict == Unreadable {
 		return []Paragraph{verdict}
 	}
-	if r.Verdict == Unproven {
+	switch {
+	case r.Verdict == Unproven && r.Other != "":
+		verdict.Lines = append(verdict.Lines, Sentence{"verify.key.other", []any{r.Other, r.Key}})
+	case r.Verdict == Unproven:
 		verdict.Lines = append(verdict.Lines, Sentence{"verify.trust.none", []any{r.Key}})
 	}
 	paragraphs := []Paragraph{verdict}

@@ -66,6 +66,7 @@ func TestWordsSayWhatWasProvenAndWhatNot(t *testing.T) {
 		}{
 			{good, f.trust(), []string{"verify.verdict.proven", "verify.cannot.truth", "verify.cannot.time", "verify.provenance"}},
 			{good, Trust{}, []string{"verify.verdict.unproven", "verify.proven.key.none"}},
+			{good, trustIn(t, newSigner(t)), []string{"verify.verdict.unproven", "verify.proven.key.none"}},
 			{damaged, f.trust(), []string{"verify.verdict.damaged"}},
 		} {
 			var all []string
