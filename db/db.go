@@ -110,9 +110,9 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	if o.Forgetful {
 		secure = "ON"
 	}
-	// page_size must come before the journal mode; the log is never checkpointed by the writer on its own.
+	// The log is never checkpointed by the writer on its own.
 	common := []string{
-		"busy_timeout(10000)", "page_size(" + strconv.Itoa(pageSize) + ")", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
 		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-65536)",
 		// When the log begins anew its file shrinks: otherwise it would look full for ever.
 		"journal_size_limit(" + strconv.FormatInt(walSoft/2, 10) + ")",
@@ -122,8 +122,14 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return guia.RefuseCause(guia.Blocked, err, "db.unwritable")
 	}
-	if err := file.Close(); err != nil {
+	info, err := file.Stat()
+	if err = errors.Join(err, file.Close()); err != nil {
 		return err
+	}
+	if info.Size() == 0 {
+		if err := setPageSize(ctx, d.path); err != nil {
+			return err
+		}
 	}
 	if d.writes, err = sql.Open("sqlite", dsn(d.path, "immediate", common)); err != nil {
 		return err
@@ -150,6 +156,22 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	}
 	d.copier.SetMaxOpenConns(1)
 	return nil
+}
+
+// setPageSize gives a new file its page size. It has to be said before the journal mode, and the driver sorts the pragmas of a
+// connection string by their names.
+func setPageSize(ctx context.Context, path string) error {
+	fresh, err := sql.Open("sqlite", dsn(path, "deferred", nil))
+	if err != nil {
+		return err
+	}
+	fresh.SetMaxOpenConns(1)
+	for _, pragma := range []string{"PRAGMA page_size = " + strconv.Itoa(pageSize), "PRAGMA journal_mode = WAL"} {
+		if _, err = fresh.ExecContext(ctx, pragma); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, fresh.Close())
 }
 
 func dsn(path, lock string, pragmas []string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -472,5 +473,20 @@ func TestManyStatementsAreForgottenAndWorkAgain(t *testing.T) {
 	})
 	if err != nil || count(t, d) != 1200 || len(d.statements) > 256 {
 		t.Errorf("%v, %d rows, %d statements kept", err, count(t, d), len(d.statements))
+	}
+}
+
+// TestPagesHaveTheMeasuredSize reads the size where the file format keeps it: bytes 16 and 17 (sqlite.org/fileformat2.html, 1.3.2).
+func TestPagesHaveTheMeasuredSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := open(t, path, Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := binary.BigEndian.Uint16(b[16:]); got != pageSize {
+		t.Errorf("pages of %d bytes, want %d", got, pageSize)
 	}
 }
