@@ -29,7 +29,6 @@ type BundleRequest struct {
 	Since    []byte        // a signed checkpoint that somebody keeps; the bundle proves that the ledger only grew since. May be nil
 	Exhibits []guia.Seq    // events of the case that get a proof in a file of its own, for other people's tools
 	Program  string        // name and version of the program, for the cover
-
 }
 
 // Result is what [Build] made.
@@ -346,9 +345,9 @@ func (b *build) checkpointOver(ctx context.Context, seq guia.Seq) ([]byte, error
 
 // store writes the file and gives it its name.
 func (b *build) store(ctx context.Context) (canon.FileRef, error) {
-	f, err := durable.Create(b.req.Out)
+	f, err := durable.CreateExclusive(b.req.Out)
 	if err != nil {
-		return canon.FileRef{}, guia.RefuseCause(guia.Blocked, err, "evidence.out_unwritable", b.req.Out)
+		return canon.FileRef{}, b.unwritable(err)
 	}
 	defer f.Abort() //nolint:errcheck // what is aborted is litter, and after a commit nothing is
 	out := newMeasure(f)
@@ -359,17 +358,26 @@ func (b *build) store(ctx context.Context) (canon.FileRef, error) {
 	}
 	switch {
 	case out.failed != nil:
-		return canon.FileRef{}, guia.RefuseCause(guia.Blocked, out.failed, "evidence.out_unwritable", b.req.Out)
+		return canon.FileRef{}, b.unwritable(out.failed)
 	case err != nil:
 		return canon.FileRef{}, err
 	}
-	if _, err := os.Lstat(b.req.Out); err == nil {
-		return canon.FileRef{}, guia.Refuse(guia.Conflict, "evidence.out_exists", b.req.Out)
-	}
-	if err := f.Commit(); err != nil {
-		return canon.FileRef{}, guia.RefuseCause(guia.Blocked, err, "evidence.out_unwritable", b.req.Out)
+	testOnlyBeforeCommit()
+	if err := f.Commit(); err != nil { // never over what somebody put there in the meantime
+		return canon.FileRef{}, b.unwritable(err)
 	}
 	return out.ref(), nil
+}
+
+// testOnlyBeforeCommit is replaced by the test that a file which appears late is left alone.
+var testOnlyBeforeCommit = func() {}
+
+// unwritable refuses because of what the disk said.
+func (b *build) unwritable(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return guia.RefuseCause(guia.Conflict, err, "evidence.out_exists", b.req.Out)
+	}
+	return guia.RefuseCause(guia.Blocked, err, "evidence.out_unwritable", b.req.Out)
 }
 
 // end records the outcome.

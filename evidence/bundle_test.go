@@ -382,6 +382,23 @@ func TestEveryIntentHasItsOutcome(t *testing.T) {
 	}
 }
 
+// What somebody puts under the name while the bundle is being written stays.
+func TestABundleReplacesNothing(t *testing.T) {
+	o := newOffice(t)
+	c := o.open("case", o.bring("acme", says("1", "Chan", "first"))...)
+	req := o.request(c)
+	before := testOnlyBeforeCommit
+	testOnlyBeforeCommit = func() { must(t, os.WriteFile(req.Out, []byte("somebody else's"), 0o600)) }
+	_, err := Build(o.ctx, o.Ledger, o.ana, req, nil)
+	testOnlyBeforeCommit = before
+	want(t, err, guia.Conflict, "evidence.out_exists")
+	if content, err := os.ReadFile(req.Out); string(content) != "somebody else's" {
+		t.Errorf("the file holds %.20q, %v", content, err)
+	}
+	must(t, os.Remove(req.Out))
+	o.failed(req.Out)
+}
+
 // failed demands that the newest event says so and that nothing is left on disk.
 func (o *office) failed(out string) {
 	o.Helper()
