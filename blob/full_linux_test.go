@@ -45,14 +45,18 @@ func fill(root string) error {
 		return err
 	}
 	_, _, err = s.Put(ctx, bytes.NewReader(make([]byte, 1<<20)))
-	if !durable.IsFull(err) || !strings.Contains(fmt.Sprint(err), "no space left") {
-		return fmt.Errorf("on a full disk: %v, want an error that says so", err)
+	if said := fmt.Sprint(err); !durable.IsFull(err) || !strings.Contains(said, "no space left") {
+		return fmt.Errorf("on a full disk: %s, want an error that says so", said)
 	}
-	if temps, err := os.ReadDir(filepath.Join(root, "tmp")); err != nil || len(temps) != 0 {
-		return fmt.Errorf("%d temporary files left, %v", len(temps), err)
+	if temps, err := os.ReadDir(filepath.Join(root, "tmp")); err != nil {
+		return err
+	} else if len(temps) != 0 {
+		return fmt.Errorf("%d temporary files left", len(temps))
 	}
-	if n, err := s.Stat(ctx, small); err != nil || n != 4 {
-		return fmt.Errorf("the blob from before: %d bytes, %v", n, err)
+	if n, err := s.Stat(ctx, small); err != nil {
+		return fmt.Errorf("the blob from before: %w", err)
+	} else if n != 4 {
+		return fmt.Errorf("the blob from before: %d bytes", n)
 	}
 	if _, _, err := s.Put(ctx, strings.NewReader("fits again")); err != nil {
 		return fmt.Errorf("after the disk was full: %w", err)

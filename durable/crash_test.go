@@ -167,7 +167,7 @@ func TestWriteFileSyncsBytesThenNameThenDirectory(t *testing.T) {
 	path := filepath.Join(dir, "f")
 	_, trace := crash(t, "durable", path, "-e", "trace=write,fsync,renameat,rename,renameat2")
 	var got []string
-	for _, line := range strings.Split(trace, "\n") {
+	for line := range strings.SplitSeq(trace, "\n") {
 		call, rest, _ := strings.Cut(line, "(")
 		fields := strings.Fields(call)
 		if len(fields) != 2 || !strings.Contains(rest, dir) {

@@ -403,7 +403,7 @@ func TestConsistencyFilesFromEveryOldSize(t *testing.T) {
 	key := fixedSigner(t, origin, 1)
 	s := grown(300)
 	checkpoint := signed(t, key, 300, s.Root())
-	for old := int64(0); old <= 300; old++ {
+	for old := range int64(301) {
 		g, err := proof.ParseConsistency(consistency(t, s, checkpoint, old))
 		if err != nil {
 			t.Fatal(err)

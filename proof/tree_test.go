@@ -269,9 +269,15 @@ func TestBuilderRefusesPartialTilesOfAnotherSize(t *testing.T) {
 		size     int64
 		partials [][]proof.Hash
 	}{
-		{-1, nil}, {proof.MaxSize + 1, nil}, {1, nil}, {0, [][]proof.Hash{h[:1]}},
-		{256, [][]proof.Hash{h[:256]}}, {257, [][]proof.Hash{h[:1]}}, {3, [][]proof.Hash{h[:2]}},
-		{1, [][]proof.Hash{h[:1], h[:1]}}, {0, [][]proof.Hash{7: h[:1]}},
+		{-1, nil},
+		{proof.MaxSize + 1, nil},
+		{1, nil},
+		{0, [][]proof.Hash{h[:1]}},
+		{256, [][]proof.Hash{h[:256]}},
+		{257, [][]proof.Hash{h[:1]}},
+		{3, [][]proof.Hash{h[:2]}},
+		{1, [][]proof.Hash{h[:1], h[:1]}},
+		{0, [][]proof.Hash{7: h[:1]}},
 	} {
 		if _, err := proof.NewBuilder(c.size, c.partials); err == nil {
 			t.Errorf("size %d with %d levels was accepted", c.size, len(c.partials))

@@ -32,13 +32,13 @@ func wide(t testing.TB, format string, size int64) string {
 	case "json":
 		head, row = "[", `{"ID":%d,"Sala":"sala","Hora":"2024-03-01 08:05:09","Remetente":"Ana","Mensagem":"%s","Para":"a@x.mo"},`+"\n"
 	}
-	w.WriteString(head)
+	fmt.Fprint(w, head)
 	for n, i := int64(0), 0; n < size; i++ {
 		written, _ := fmt.Fprintf(w, row, i, text)
 		n += int64(written)
 	}
 	if format == "json" {
-		w.WriteString("{}]")
+		fmt.Fprint(w, "{}]")
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,6 @@ type row struct {
 	start   int64    // place in the file, in bytes; rows for XLSX
 	end     int64    // place after it, where reading goes on
 	cells   []string // CSV and XLSX: by column
-	dates   []bool   // XLSX: which cells are serial dates
 	doc     object   // JSON
 
 	gap      string // not a row but a hole, and why
@@ -149,7 +148,7 @@ func (c *csvReader) split(r *row) (scanned, raw []byte, err error) {
 			break
 		}
 	}
-	if c.w.err != io.EOF {
+	if !atEnd(c.w.err) {
 		return nil, nil, c.w.err
 	}
 	if len(c.w.bytes()) == 0 {
@@ -321,7 +320,7 @@ func (l *lineReader) next(ctx context.Context, r *row) error {
 			}
 		}
 		if n < 0 {
-			if l.w.err != io.EOF {
+			if !atEnd(l.w.err) {
 				return l.w.err
 			}
 			n = len(l.w.bytes())

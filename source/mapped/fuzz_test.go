@@ -29,7 +29,7 @@ func rowsOf(t *testing.T, next func(context.Context, *row) error) (out []found) 
 	var r row
 	for len(out) < 1000 {
 		err := next(context.Background(), &r)
-		if err == io.EOF {
+		if atEnd(err) {
 			return out
 		}
 		if err != nil {
@@ -146,12 +146,16 @@ func FuzzMapping(f *testing.F) {
 			return
 		}
 		var first, second bytes.Buffer
-		m.Write(&first)
+		if err := m.Write(&first); err != nil {
+			t.Fatal(err)
+		}
 		again, err := ReadMapping(bytes.NewReader(first.Bytes()))
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v\n%s", err, first.String())
 		}
-		again.Write(&second)
+		if err := again.Write(&second); err != nil {
+			t.Fatal(err)
+		}
 		if first.String() != second.String() {
 			t.Fatalf("written again it differs:\n%s\n%s", first.String(), second.String())
 		}
@@ -209,7 +213,7 @@ func FuzzArchive(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		s.Pull(context.Background(), "")
+		_, _ = s.Pull(context.Background(), "")
 	})
 }
 
@@ -265,7 +269,7 @@ func testWorkbook(parts map[string][]byte) []byte {
 	z := zip.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		w, _ := z.Create(name)
-		w.Write(parts[name])
+		_, _ = w.Write(parts[name]) // into memory
 	}
 	z.Close()
 	return b.Bytes()

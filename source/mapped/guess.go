@@ -35,11 +35,15 @@ var words = []struct {
 	names  []string
 }{
 	{"key", []string{"id", "messageid", "msgid", "uuid", "消息id", "訊息id", "訊息編號", "消息编号", "消息編號", "編號", "编号", "identificador", "codigo", "iddamensagem", "idmensagem"}},
-	{"time", []string{"timestamp", "datetime", "sentat", "senton", "createdat", "createtime", "sendtime", "senttime", "messagetime", "msgtime", "ts", "發送時間", "发送时间", "傳送時間", "傳送日期", "消息时间", "訊息時間",
-		"日期時間", "日期时间", "發送日期", "发送日期", "創建時間", "创建时间", "建立時間", "dataehora", "datahora", "datadeenvio", "horadeenvio", "enviadoem", "criadoem", "time", "時間", "时间", "date", "日期", "data", "created", "sent", "hora"}},
+	{"time", []string{
+		"timestamp", "datetime", "sentat", "senton", "createdat", "createtime", "sendtime", "senttime", "messagetime", "msgtime", "ts", "發送時間", "发送时间", "傳送時間", "傳送日期", "消息时间", "訊息時間",
+		"日期時間", "日期时间", "發送日期", "发送日期", "創建時間", "创建时间", "建立時間", "dataehora", "datahora", "datadeenvio", "horadeenvio", "enviadoem", "criadoem", "time", "時間", "时间", "date", "日期", "data", "created", "sent", "hora",
+	}},
 	{"sender.key", []string{"senderid", "userid", "fromid", "authorid", "senderuserid", "staffid", "employeeid", "發送人id", "发送人id", "發送者id", "发送者id", "用戶id", "用户id", "員工編號", "员工编号", "工號", "工号", "iddoremetente", "idremetente", "iddoutilizador", "idusuario"}},
-	{"sender.name", []string{"sender", "sendername", "senderfullname", "sendernick", "from", "author", "authorname", "fromname", "user", "username", "displayname", "nickname", "發送人", "发送人", "發送者", "发送者", "發件人", "发件人", "寄件者", "寄件人", "傳送者",
-		"傳送人", "發言人", "发言人", "作者", "用戶", "用户", "姓名", "暱稱", "昵称", "成員", "成员", "remetente", "autor", "de", "enviadopor", "utilizador", "usuario", "nomedoremetente", "nome", "name"}},
+	{"sender.name", []string{
+		"sender", "sendername", "senderfullname", "sendernick", "from", "author", "authorname", "fromname", "user", "username", "displayname", "nickname", "發送人", "发送人", "發送者", "发送者", "發件人", "发件人", "寄件者", "寄件人", "傳送者",
+		"傳送人", "發言人", "发言人", "作者", "用戶", "用户", "姓名", "暱稱", "昵称", "成員", "成员", "remetente", "autor", "de", "enviadopor", "utilizador", "usuario", "nomedoremetente", "nome", "name",
+	}},
 	{"sender.address", []string{"email", "senderemail", "fromemail", "emailaddress", "fromaddress", "mail", "郵箱", "邮箱", "電郵", "电邮", "電子郵件", "电子邮件", "電郵地址", "correio", "correioeletronico", "enderecodeemail", "emaildoremetente"}},
 	{"sender.phone", []string{"phone", "mobile", "telephone", "phonenumber", "tel", "電話", "电话", "手機", "手机", "手機號碼", "手机号", "手机号码", "電話號碼", "telefone", "telemovel", "celular"}},
 	{"sender.title", []string{"jobtitle", "position", "職位", "职位", "職務", "职务", "職稱", "cargo", "funcao", "categoria"}},
@@ -86,15 +90,15 @@ func Guess(name string) (Proposal, error) {
 	if err != nil {
 		return p, err
 	}
-	defer in.close()
+	defer func() { _ = in.close() }()
 	h, err := in.file(0)
-	if err == io.EOF {
+	if atEnd(err) {
 		return p, guia.Refuse(guia.Invalid, "mapped.nothing", filepath.Base(name))
 	}
 	if err != nil {
 		return p, err
 	}
-	defer h.close()
+	defer func() { _ = h.close() }()
 	m.Format = byExtension[strings.ToLower(path.Ext(h.name))]
 	if _, sole := in.(*single); !sole {
 		m.Files = []string{"**/*" + strings.ToLower(path.Ext(h.name))}
@@ -134,7 +138,7 @@ func tableSample(name, file, format string) (columns []string, rows [][]string, 
 	s.m.Header = 0
 	for len(rows) <= guessRows {
 		_, next, err := s.record(ctx)
-		if err == io.EOF || err == nil && len(rows) > 0 && (s.open == nil || s.open.h.name != file) {
+		if atEnd(err) || err == nil && len(rows) > 0 && (s.open == nil || s.open.h.name != file) {
 			break
 		}
 		if err != nil {
@@ -158,12 +162,11 @@ func jsonSample(h *handle, m *Mapping) (columns []string, rows [][]string, err e
 		return nil, nil, withoutPath(err)
 	}
 	enc, mark := Recognise(b[:min(len(b), sampleSize)])
-	w := newWindow(bytes.NewReader(b), enc, 0, nil)
 	var records [][]byte
 	if m.Format == "json" && len(b) <= guessJSON {
 		b = b[mark:]
 		if enc.wide() {
-			w = newWindow(bytes.NewReader(b), enc, 0, nil)
+			w := newWindow(bytes.NewReader(b), enc, 0, nil)
 			for w.more() {
 			}
 			b = w.bytes()
@@ -187,7 +190,7 @@ func jsonSample(h *handle, m *Mapping) (columns []string, rows [][]string, err e
 	} else if m.Format == "json" {
 		return nil, nil, guia.Refuse(guia.Invalid, "mapped.guess.large", h.name, guessJSON>>20)
 	} else {
-		w = newWindow(bytes.NewReader(b[mark:]), enc, int64(mark), nil)
+		w := newWindow(bytes.NewReader(b[mark:]), enc, int64(mark), nil)
 		l := &lineReader{w: w, line: 1}
 		var r row
 		for len(records) < guessRows && l.next(context.Background(), &r) == nil {
@@ -200,21 +203,21 @@ func jsonSample(h *handle, m *Mapping) (columns []string, rows [][]string, err e
 	return columns, rows, nil
 }
 
-// lists calls f with every list of objects in a JSON value, and the path to its elements.
+// lists calls f with every list of objects in a checked JSON value, and the path to its elements.
 func lists(b []byte, p steps, depth int, f func(p steps, list [][]byte)) {
 	if depth > 4 {
 		return
 	}
 	switch b[0] {
 	case '{':
-		eachMember(b, 0, 1, func(name, value []byte) {
+		_, _ = eachMember(b, 0, 1, func(name, value []byte) {
 			key, _ := unquote(name)
 			lists(value, append(slices.Clip(p), step{name: key}), depth+1, f)
 		})
 	case '[':
 		p = append(slices.Clip(p), step{each: true})
 		var list [][]byte
-		eachElement(b, 0, 1, func(value []byte) {
+		_, _ = eachElement(b, 0, 1, func(value []byte) {
 			if value[0] == '{' {
 				list = append(list, value)
 			}
@@ -233,7 +236,7 @@ func lists(b []byte, p steps, depth int, f func(p steps, list [][]byte)) {
 	}
 }
 
-// flatten lists the paths to scalars in objects, and their values.
+// flatten lists the paths to scalars in checked objects, and their values.
 func flatten(records [][]byte) (columns []string, rows [][]string) {
 	at := map[string]int{}
 	for _, record := range records {
@@ -242,13 +245,13 @@ func flatten(records [][]byte) (columns []string, rows [][]string) {
 		walk = func(b []byte, p steps, depth int) {
 			switch {
 			case b[0] == '{' && depth < 4:
-				eachMember(b, 0, 1, func(name, value []byte) {
+				_, _ = eachMember(b, 0, 1, func(name, value []byte) {
 					key, _ := unquote(name)
 					walk(value, append(slices.Clip(p), step{name: key}), depth+1)
 				})
 			case b[0] == '[' && depth < 4:
 				p = append(slices.Clip(p), step{each: true})
-				eachElement(b, 0, 1, func(value []byte) { walk(value, p, depth+1) })
+				_, _ = eachElement(b, 0, 1, func(value []byte) { walk(value, p, depth+1) })
 			case len(p) > 0:
 				name := p.String()
 				i, ok := at[name]
@@ -261,7 +264,7 @@ func flatten(records [][]byte) (columns []string, rows [][]string) {
 					columns = append(columns, name)
 				}
 				for len(row) <= i {
-					row = append(row, "")
+					row = append(row, "") //nolint:makezero // a new column, behind those that were known
 				}
 				if row[i] == "" {
 					row[i], _ = scalar(b)
@@ -418,8 +421,8 @@ func (p *Proposal) formats(times []string) {
 		if !dayOrMonthFirst(s) {
 			continue
 		}
-		first, rest := 0, s
-		first, _ = cutDigits(&rest, 1, 2)
+		rest := s
+		first, _ := cutDigits(&rest, 1, 2)
 		rest = rest[1:]
 		second, _ := cutDigits(&rest, 1, 2)
 		dayFirst, monthFirst = dayFirst || first > 12, monthFirst || second > 12
@@ -588,7 +591,7 @@ func quote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.Encode(s)
+	_ = e.Encode(s) // text, into memory
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

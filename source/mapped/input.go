@@ -79,7 +79,7 @@ func openInput(name string, choose chooser) (input, error) {
 	case bytes.HasPrefix(magic, []byte("PK\x03\x04")) || bytes.HasPrefix(magic, []byte("PK\x05\x06")):
 		z, err := zip.NewReader(f, info.Size())
 		if err != nil {
-			f.Close()
+			_ = f.Close()
 			return nil, guia.RefuseCause(guia.Invalid, err, "mapped.archive.damaged", filepath.Base(name))
 		}
 		if !slices.ContainsFunc(z.File, func(f *zip.File) bool { return strings.EqualFold(f.Name, "xl/workbook.xml") }) {
@@ -93,8 +93,7 @@ func openInput(name string, choose chooser) (input, error) {
 
 // withoutPath keeps where the user's files lie out of messages.
 func withoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err
@@ -185,7 +184,7 @@ func openFolder(name string, choose chooser) (input, error) {
 		return nil
 	})
 	if err != nil {
-		root.Close()
+		_ = root.Close()
 		if guia.KindOf(err) != 0 {
 			return nil, err
 		}
@@ -204,7 +203,7 @@ func (in *folder) file(i int) (*handle, error) {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, withoutPath(err)
 	}
 	return &handle{name: strings.ToValidUTF8(in.names[i], "\uFFFD"), r: f, seek: f, at: f, size: info.Size(), close: f.Close}, nil
@@ -241,11 +240,11 @@ func (in *folder) digest() (string, error) {
 		}
 		one := sha256.New()
 		_, err = io.Copy(one, f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return "", withoutPath(err)
 		}
-		io.WriteString(h, hex.EncodeToString(one.Sum(nil))+"  "+name+"\x00")
+		h.Write([]byte(hex.EncodeToString(one.Sum(nil)) + "  " + name + "\x00"))
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -273,7 +272,7 @@ type zipInput struct {
 
 func openZip(f *os.File, size int64, z *zip.Reader, choose chooser) (input, error) {
 	in := &zipInput{f: f, size: size, all: map[string]*zip.File{}}
-	refuse := func(err error) (input, error) { f.Close(); return nil, err }
+	refuse := func(err error) (input, error) { _ = f.Close(); return nil, err }
 	if len(z.File) > maxFiles {
 		return refuse(guia.Refuse(guia.Invalid, "mapped.files", maxFiles))
 	}
@@ -487,4 +486,10 @@ func (h *handle) inMemory() error {
 	}
 	h.at, h.size = bytes.NewReader(b), int64(len(b))
 	return nil
+}
+
+// atEnd reports whether err is io.EOF itself. One inside another error, as in a zip archive that was cut off, is damage: it must
+// become a gap and never look like the end of the input.
+func atEnd(err error) bool {
+	return err == io.EOF //nolint:errorlint // a wrapped io.EOF is not the end
 }

@@ -54,7 +54,7 @@ func parseObject(b []byte, members []member) (object, error) {
 	b = bytes.TrimSpace(b)
 	doc := object{whole: b}
 	var err error
-	end := 0
+	var end int
 	if len(b) > 0 && b[0] == '{' {
 		end, err = eachMember(b, 0, 1, func(name, value []byte) {
 			key, _ := unquote(name)
@@ -293,7 +293,7 @@ func unquote(b []byte) (s string, bad bool) {
 
 func unit16(b []byte) rune {
 	var u [2]byte
-	hex.Decode(u[:], b[:4]) // checked
+	_, _ = hex.Decode(u[:], b[:4]) // checked
 	return rune(u[0])<<8 | rune(u[1])
 }
 
@@ -555,7 +555,7 @@ func (a *arrayReader) extent() (n int, whole bool, kept []byte, err error) {
 			break
 		}
 	}
-	if a.w.err != io.EOF {
+	if !atEnd(a.w.err) {
 		return 0, false, nil, a.w.err
 	}
 	return len(a.w.bytes()), depth == 0 && !quoted && kept == nil, nil, nil
@@ -563,7 +563,7 @@ func (a *arrayReader) extent() (n int, whole bool, kept []byte, err error) {
 
 // broken makes a gap of the rest of the file, which cannot be read.
 func (a *arrayReader) broken(r *row, why string) (bool, error) {
-	if a.w.err != nil && a.w.err != io.EOF {
+	if a.w.err != nil && !atEnd(a.w.err) {
 		return false, a.w.err
 	}
 	if r.number == 0 {
@@ -574,7 +574,7 @@ func (a *arrayReader) broken(r *row, why string) (bool, error) {
 	r.raw = a.w.dropRest(nil)
 	r.end = a.w.off
 	a.over = true
-	if a.w.err != io.EOF {
+	if !atEnd(a.w.err) {
 		return false, a.w.err
 	}
 	if len(r.raw) == 0 { // the file ends too early; what there is stands before

@@ -144,11 +144,11 @@ func Open(name string, m Mapping) (*Source, error) {
 	}
 	_, s.sole = s.in.(*single)
 	if s.sole && m.Format == "" && byExtension[strings.ToLower(filepath.Ext(name))] == "" {
-		s.in.close()
+		_ = s.in.close()
 		return nil, guia.Refuse(guia.Invalid, "mapped.format", filepath.Base(name), strings.Join(formats, ", "))
 	}
 	if n := s.count(); n == 0 {
-		s.in.close()
+		_ = s.in.close()
 		return nil, guia.Refuse(guia.Invalid, "mapped.nothing", filepath.Base(name))
 	}
 	return s, nil
@@ -220,7 +220,7 @@ func (s *Source) pull(ctx context.Context, at place, after source.Cursor) (sourc
 	var page source.Page
 	for size := 0; len(page.Records) < pageRecords; {
 		r, next, err := s.record(ctx)
-		if err == io.EOF {
+		if atEnd(err) {
 			page.Done = true
 			break
 		}
@@ -262,7 +262,7 @@ func (f *file) close() {
 	if f.book != nil {
 		f.book.close()
 	}
-	f.h.close()
+	_ = f.h.close()
 }
 
 // goTo makes at the place where reading goes on.
@@ -278,7 +278,7 @@ func (s *Source) goTo(ctx context.Context, at place) error {
 	s.at = place{}
 	for s.at != at {
 		_, next, err := s.record(ctx)
-		if err == io.EOF || err == nil && next.after(at) {
+		if atEnd(err) || err == nil && next.after(at) {
 			return refuseCursor()
 		}
 		if err != nil {
@@ -336,7 +336,7 @@ func (s *Source) record(ctx context.Context) (r *source.Record, next place, err 
 		}
 		if s.open == nil {
 			err := s.openFile(ctx)
-			if err == io.EOF {
+			if atEnd(err) {
 				s.ended = true
 				return nil, s.at, io.EOF
 			}
@@ -346,13 +346,13 @@ func (s *Source) record(ctx context.Context) (r *source.Record, next place, err 
 		}
 		f := s.open
 		err := f.next(ctx, &f.row)
-		if err == io.EOF {
+		if atEnd(err) {
 			if f.book != nil {
 				err := s.nextSheet(ctx)
 				if err == nil {
 					continue
 				}
-				if err != io.EOF {
+				if !atEnd(err) {
 					return s.cannotRead(err)
 				}
 			}
@@ -447,7 +447,7 @@ func (s *Source) openFile(ctx context.Context) error {
 		err = s.openText(ctx, f, format)
 	}
 	if err != nil {
-		h.close()
+		_ = h.close()
 		return err
 	}
 	s.open = f
@@ -473,7 +473,7 @@ func (s *Source) openText(ctx context.Context, f *file, format string) error {
 	} else {
 		sample, err = buffered.Peek(4)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !atEnd(err) {
 		return &damage{withoutPath(err), h.name, false}
 	}
 	enc, mark := Recognise(sample)
@@ -483,7 +483,7 @@ func (s *Source) openText(ctx context.Context, f *file, format string) error {
 		}
 		enc = s.m.Encoding
 	}
-	buffered.Discard(mark)
+	_, _ = buffered.Discard(mark) // it stands in the sample
 	w := newWindow(buffered, enc, int64(mark), s.window)
 	s.window = w
 	seek := func() error { // to where s.at says, if that is possible without reading
@@ -498,7 +498,7 @@ func (s *Source) openText(ctx context.Context, f *file, format string) error {
 	}
 	skip := func() error { // what could not be jumped over
 		for w.off < s.at.off {
-			if err := f.next(ctx, &f.row); err == io.EOF {
+			if err := f.next(ctx, &f.row); atEnd(err) {
 				return refuseCursor()
 			} else if err != nil {
 				return err
@@ -594,7 +594,7 @@ func (s *Source) csvHeader(ctx context.Context, c *csvReader, h *handle) error {
 	var r row
 	for range s.m.Header {
 		err := c.next(ctx, &r)
-		if err == io.EOF {
+		if atEnd(err) {
 			return nil
 		}
 		if err != nil {
@@ -625,7 +625,7 @@ func (s *Source) openBook(ctx context.Context, f *file) error {
 	f.place = func() place { return place{sheet: max(b.sheet, 0), off: b.row, row: b.row} }
 	s.open = f
 	b.sheet = s.at.sheet - 1
-	if err := s.nextSheet(ctx); err != nil && err != io.EOF {
+	if err := s.nextSheet(ctx); err != nil && !atEnd(err) {
 		s.open = nil
 		if guia.KindOf(err) != 0 {
 			return err
@@ -634,7 +634,7 @@ func (s *Source) openBook(ctx context.Context, f *file) error {
 	}
 	s.open = nil
 	for b.row < s.at.off {
-		if err := b.next(ctx, &f.row); err == io.EOF {
+		if err := b.next(ctx, &f.row); atEnd(err) {
 			return refuseCursor()
 		} else if err != nil {
 			return err

@@ -7,8 +7,8 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -135,7 +135,7 @@ func zipOf(files map[string]string) []byte {
 	z := zip.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, _ := z.Create(name)
-		io.WriteString(w, files[name])
+		fmt.Fprint(w, files[name])
 	}
 	z.Close()
 	return b.Bytes()
@@ -146,8 +146,8 @@ func tarOf(files map[string]string) []byte {
 	g := gzip.NewWriter(&b)
 	w := tar.NewWriter(g)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(files[name]))})
-		io.WriteString(w, files[name])
+		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(files[name]))})
+		fmt.Fprint(w, files[name])
 	}
 	w.Close()
 	g.Close()
@@ -371,7 +371,7 @@ func TestTimesKeepWhatWasTold(t *testing.T) {
 		{"", "", "2024-03-01 25:00", "", "", "none"},
 		{"", "", "", "", "", "none"},
 	} {
-		m := mapping(t, fmt.Sprintf("fields: {time: t, text: x}"))
+		m := mapping(t, "fields: {time: t, text: x}")
 		m.Zone = c.zone
 		if c.formats != "" {
 			m.Times = []string{c.formats}
@@ -587,16 +587,34 @@ func TestGuessFindsWhatPeopleWrite(t *testing.T) {
 		want                map[string]string // target to column
 		unplaced, times     []string
 	}{
-		{"Portuguese", "a.csv", "Data;Hora;Remetente;Mensagem;Cor\n13/04/2024;09:15;Ana;olá;azul\n03/04/2024;10:00;Rui;sim;\n",
-			map[string]string{"sender.name": "Remetente", "text": "Mensagem", "time": "Data+Hora"}, []string{"Cor"}, nil},
-		{"traditional", "a.csv", "時間,發送人,內容,部門\n2024-03-01 09:00,陳大文,早晨,會計\n",
-			map[string]string{"time": "時間", "sender.name": "發送人", "text": "內容", "department": "部門"}, nil, nil},
-		{"simplified in GB18030", "a.csv", gb(t, "时间,发送者,内容,群名\n2024-03-01 09:00,陈大文,早上好，合同收到了吗,工程\n"),
-			map[string]string{"time": "时间", "sender.name": "发送者", "text": "内容", "stream.name": "群名"}, nil, nil},
-		{"day or month", "a.csv", "Date,From,Message\n03/04/2024 9:15 PM,Ana,hi\n", map[string]string{"time": "Date"}, nil,
-			[]string{"D/M/YYYY h:mm ap", "M/D/YYYY h:mm ap"}},
-		{"json", "a.json", `{"meta":{"x":[{"id":1}]},"messages":[{"id":7,"from":{"name":"Ana"},"text":"hi","date":"2024-03-01T09:00:00Z","flags":[1]}]}`,
-			map[string]string{"key": "id", "text": "text", "time": "date", "sender.name": "from.name"}, []string{"flags[]"}, nil},
+		{
+			"Portuguese", "a.csv", "Data;Hora;Remetente;Mensagem;Cor\n13/04/2024;09:15;Ana;olá;azul\n03/04/2024;10:00;Rui;sim;\n",
+			map[string]string{"sender.name": "Remetente", "text": "Mensagem", "time": "Data+Hora"},
+			[]string{"Cor"},
+			nil,
+		},
+		{
+			"traditional", "a.csv", "時間,發送人,內容,部門\n2024-03-01 09:00,陳大文,早晨,會計\n",
+			map[string]string{"time": "時間", "sender.name": "發送人", "text": "內容", "department": "部門"},
+			nil, nil,
+		},
+		{
+			"simplified in GB18030", "a.csv", gb(t, "时间,发送者,内容,群名\n2024-03-01 09:00,陈大文,早上好，合同收到了吗,工程\n"),
+			map[string]string{"time": "时间", "sender.name": "发送者", "text": "内容", "stream.name": "群名"},
+			nil, nil,
+		},
+		{
+			"day or month", "a.csv", "Date,From,Message\n03/04/2024 9:15 PM,Ana,hi\n",
+			map[string]string{"time": "Date"},
+			nil,
+			[]string{"D/M/YYYY h:mm ap", "M/D/YYYY h:mm ap"},
+		},
+		{
+			"json", "a.json", `{"meta":{"x":[{"id":1}]},"messages":[{"id":7,"from":{"name":"Ana"},"text":"hi","date":"2024-03-01T09:00:00Z","flags":[1]}]}`,
+			map[string]string{"key": "id", "text": "text", "time": "date", "sender.name": "from.name"},
+			[]string{"flags[]"},
+			nil,
+		},
 		{"xlsx", "a.xlsx", string(xlsxOf(rows(3, true), nil)), map[string]string{"time": "Hora", "text": "Mensagem", "stream.name": "Sala", "key": "ID"}, nil, nil},
 	} {
 		path := put(t, c.file, []byte(c.content))
@@ -671,11 +689,11 @@ func TestTheDocumentationNamesEveryWord(t *testing.T) {
 		{"guia-mapping: 1\nfields: {type: {constant: no.such}}", "mapped.mapping.type"},
 	} {
 		_, err := mapped.ReadMapping(strings.NewReader(kind.text))
-		refusal, ok := err.(*guia.Refusal)
+		refusal, ok := errors.AsType[*guia.Refusal](err)
 		if !ok || refusal.Key != kind.key {
 			t.Fatalf("%q: %v", kind.text, err)
 		}
-		for _, word := range strings.Split(refusal.Args[len(refusal.Args)-1].(string), ", ") {
+		for word := range strings.SplitSeq(refusal.Args[len(refusal.Args)-1].(string), ", ") {
 			if !bytes.Contains(doc, []byte("`"+word+"`")) && !bytes.Contains(doc, []byte("`"+word+":")) {
 				t.Errorf("docs/format/mapping.md does not name %q", word)
 			}

@@ -2,6 +2,7 @@ package mapped
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -119,9 +120,9 @@ func (o *object) find(p steps, f func(value []byte)) {
 		follow(o.whole, p, f)
 		return
 	}
-	for i := len(o.members) - 1; i >= 0; i-- {
-		if o.members[i].name == p[0].name {
-			follow(o.members[i].value, p[1:], f)
+	for _, m := range slices.Backward(o.members) {
+		if m.name == p[0].name {
+			follow(m.value, p[1:], f)
 			return
 		}
 	}
@@ -137,14 +138,14 @@ func follow(b []byte, p steps, f func(value []byte)) {
 	var last []byte
 	switch {
 	case b[0] == '{' && !s.elem && !s.each:
-		eachMember(b, 0, 1, func(name, value []byte) {
+		_, _ = eachMember(b, 0, 1, func(name, value []byte) {
 			if got, _ := unquote(name); got == s.name {
 				last = value
 			}
 		})
 	case b[0] == '[' && (s.each || s.elem):
 		n := 0
-		eachElement(b, 0, 1, func(value []byte) {
+		_, _ = eachElement(b, 0, 1, func(value []byte) {
 			if s.each {
 				follow(value, p[1:], f)
 			} else if n == s.index {

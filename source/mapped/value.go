@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
-
 	"regexp"
 	"slices"
 	"strings"

@@ -323,7 +323,7 @@ func (l layout) read(s string) (t civil, ok bool) {
 	}
 	t.precision = guia.Day
 	for _, tok := range l.toks {
-		ok := true
+		var ok bool
 		switch tok {
 		case "YYYY":
 			t.year, ok = cutDigits(&s, 4, 4)

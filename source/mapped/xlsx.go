@@ -174,7 +174,7 @@ func (b *workbook) each(name string, f func(xml.StartElement, *tokens) error) er
 	t := newTokens(r)
 	for {
 		token, err := t.next()
-		if err == io.EOF {
+		if atEnd(err) {
 			return nil
 		}
 		if err != nil {
@@ -330,7 +330,7 @@ func (t *tokens) richText(until string) (string, error) {
 }
 
 func unexpected(err error) error {
-	if err == io.EOF {
+	if atEnd(err) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -371,9 +371,9 @@ func (b *workbook) nextSheet(ctx context.Context) error {
 		return errors.New("a sheet is missing")
 	}
 	b.part, b.tokens = part, newTokens(part)
-	for n := 0; n < b.headerAt; n++ {
+	for range b.headerAt {
 		var r row
-		if err := b.read(ctx, &r); err == io.EOF {
+		if err := b.read(ctx, &r); atEnd(err) {
 			return nil // an empty sheet
 		} else if err != nil {
 			return err
@@ -575,7 +575,7 @@ func (b *workbook) date(serial string, kind dateKind) (string, bool) {
 		}
 	}
 	t := b.since.AddDate(0, 0, int(day)).Add(time.Duration(ms) * time.Millisecond)
-	clock := ""
+	var clock string
 	switch {
 	case ms%1000 != 0:
 		clock = t.Format("15:04:05.000")
