@@ -143,9 +143,11 @@ func prepare(ctx context.Context, l *ledger.Ledger, actor guia.Actor, req Bundle
 		}
 	}
 	if !req.Redact.Empty() {
-		return b, b.learn(ctx)
+		if err := b.learn(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return b, nil
+	return b, b.fits(ctx)
 }
 
 // readCase reads the events of the case and demands that the actor may export every one. What they may not is counted, refused

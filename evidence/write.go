@@ -95,7 +95,9 @@ func (b *build) writeLines(ctx context.Context, out *verify.Writer, name string,
 		if d.line.Proof, err = b.prover.Inclusion(d.line.Index); err != nil {
 			return fmt.Errorf("prove event %d: %w", d.line.Index, err)
 		}
-		text = verify.AppendLine(text[:0], &d.line)
+		if text = verify.AppendLine(text[:0], &d.line); len(text) > testOnlyLimits.line {
+			return guia.Refuse(guia.Invalid, "evidence.line_long", d.line.Index, len(text), testOnlyLimits.line)
+		}
 		if _, err := buffered.Write(text); err != nil {
 			return err
 		}

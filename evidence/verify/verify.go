@@ -52,10 +52,10 @@ func TrustKeys(vkeys ...string) (Trust, error) {
 
 // Limits bound the work for one bundle. The zero value of each means its default.
 type Limits struct {
-	Files      int   // entries of the container: 100,000, and never more
-	FileBytes  int64 // unpacked size of one entry: 64 GiB
-	TotalBytes int64 // of all entries together: 256 GiB
-	LineBytes  int   // one event: 32 MiB
+	Files      int   // entries of the container: MostFiles, and never more
+	FileBytes  int64 // unpacked size of one entry: MostFileBytes
+	TotalBytes int64 // of all entries together: MostTotalBytes
+	LineBytes  int   // one event: MostLineBytes
 	Findings   int   // how many findings a report lists: 1,000
 	Workers    int   // goroutines that verify: one a core
 
@@ -63,8 +63,13 @@ type Limits struct {
 	Progress func(done, of int64)
 }
 
-// mostFiles is fixed by docs/format/bundle.md.
-const mostFiles = 100_000
+// What a verifier takes unless its caller limits it further (docs/format/bundle.md, "Limits").
+const (
+	MostFiles      = 100_000
+	MostFileBytes  = 64 << 30
+	MostTotalBytes = 256 << 30
+	MostLineBytes  = 96 << 20
+)
 
 func (l Limits) withDefaults() Limits {
 	set := func(have *int64, usual int64) {
@@ -72,13 +77,13 @@ func (l Limits) withDefaults() Limits {
 			*have = usual
 		}
 	}
-	if l.Files <= 0 || l.Files > mostFiles {
-		l.Files = mostFiles
+	if l.Files <= 0 || l.Files > MostFiles {
+		l.Files = MostFiles
 	}
-	set(&l.FileBytes, 64<<30)
-	set(&l.TotalBytes, 256<<30)
+	set(&l.FileBytes, MostFileBytes)
+	set(&l.TotalBytes, MostTotalBytes)
 	if l.LineBytes <= 0 {
-		l.LineBytes = 32 << 20
+		l.LineBytes = MostLineBytes
 	}
 	if l.Findings <= 0 {
 		l.Findings = 1000

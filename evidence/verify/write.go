@@ -125,7 +125,7 @@ func (b *Writer) begin(name string) error {
 	if b.names[name] {
 		return fmt.Errorf("bundle %s: written twice", name)
 	}
-	if len(b.names) >= mostFiles {
+	if len(b.names) >= MostFiles {
 		return errors.New("bundle: too many files")
 	}
 	b.names[name] = true
