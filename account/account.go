@@ -12,7 +12,6 @@ package account
 
 import (
 	"context"
-	"errors"
 
 	"guia"
 	"guia/ledger"
@@ -166,15 +165,7 @@ func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argume
 	if !permit.NeedsSecond(act) {
 		return "", guia.Refuse(guia.Invalid, "account.no_second", string(act))
 	}
-	if err := d.mayAsk(ctx, actor, act); err != nil {
-		return "", err
-	}
-	// The act itself waits for the approval, so permit would block it. With somebody in the approver's place it only asks whether the
-	// actor may do it; the place is cleared before anything is recorded.
-	asking := actor
-	asking.Approver = actor.User
-	err = d.ledger.Do(ctx, asking, act, func(tx *ledger.Tx) error {
-		tx.Approve(guia.PersonID{})
+	err = d.ledger.DoAsking(ctx, actor, act, func(tx *ledger.Tx) error {
 		var err error
 		if id, err = permit.Ask(tx.Tx, actor.User, act, argument); err != nil {
 			return err
@@ -186,19 +177,6 @@ func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argume
 		return err
 	})
 	return id, err
-}
-
-// mayAsk refuses, and records the refusal, when the actor may not do the act even with an approval.
-func (d *Desk) mayAsk(ctx context.Context, actor guia.Actor, act permit.Act) error {
-	var refusal error
-	err := d.ledger.Batch(ctx, 0, func(tx *ledger.Tx) error {
-		_, refusal = permit.Check(tx.Tx, actor, act)
-		return nil
-	})
-	if guia.KindOf(refusal) == guia.Denied {
-		return errors.Join(err, d.ledger.Do(ctx, actor, act, func(*ledger.Tx) error { return refusal }))
-	}
-	return err
 }
 
 // Answer approves or refuses what somebody else asked for.

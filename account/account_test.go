@@ -169,6 +169,9 @@ func TestApprovals(t *testing.T) {
 	}
 	_, err = o.Answer(ctx, o.ana, id, true)
 	wantKind(t, err, guia.Denied) // one's own
+	if e := o.last(t, 1)[0]; e.Type != guia.ActRefused || e.Fields.Get("act") != string(permit.ActApprove) || e.Fields.Get("actor") != o.ana.User.String() {
+		t.Errorf("one's own approval was recorded as %v", e.Type)
+	}
 	_, err = o.Answer(ctx, rui, id, true)
 	wantKind(t, err, guia.Denied) // no approver
 	if _, err := o.Answer(ctx, bea, id, true); err != nil {

@@ -450,10 +450,17 @@ func TestErasingNeedsASecondPerson(t *testing.T) {
 		}))
 		return id
 	}
-	_, err = c.Forget(ctx, c.Owner, "", canary, nil)
-	refused(t, err, guia.Blocked, "permit.second")
+	forged := c.Owner
+	forged.Approver = other // who was not asked
+	for _, actor := range []guia.Actor{c.Owner, forged} {
+		_, err = c.Forget(ctx, actor, "", canary, nil)
+		refused(t, err, guia.Blocked, "permit.second")
+	}
 	_, err = c.Forget(ctx, c.Owner, ask(c.ForgetArgument([]directory.Subject{{Source: "mapped", Key: "p-chan"}})), canary, nil)
 	refused(t, err, guia.Denied, "permit.not_approved")
+	if e, err := c.Ledger.Event(ctx, c.Ledger.Size()-1); err != nil || e.Type != guia.ActRefused {
+		t.Errorf("a refused approval is recorded as %v, %v", e.Type, err)
+	}
 	_, err = c.Forget(ctx, c.Owner, "", []directory.Subject{{Source: guia.Own, Key: c.Owner.User.String()}}, nil)
 	refused(t, err, guia.Invalid, "directory.not_a_subject")
 	result, err := c.Forget(ctx, c.Owner, ask(c.ForgetArgument(canary)), canary, nil)

@@ -86,12 +86,8 @@ func (d *Directory) Forget(ctx context.Context, actor guia.Actor, approval strin
 		return done, err
 	}
 	// Asking comes before looking: whoever may not forget gets to know nothing.
-	if approval != "" {
-		if actor.Approver, err = d.useApproval(ctx, actor, approval, subjects); err != nil {
-			return done, err
-		}
-	}
-	if err := d.Ledger.Do(ctx, actor, permit.ActForget, func(*ledger.Tx) error { return nil }); err != nil {
+	argument := d.ForgetArgument(subjects)
+	if err := d.Ledger.MayApproved(ctx, actor, permit.ActForget, approval, argument); err != nil {
 		return done, err
 	}
 	if len(keks) == 0 {
@@ -105,7 +101,8 @@ func (d *Directory) Forget(ctx context.Context, actor guia.Actor, approval strin
 		return done, err
 	}
 	done.Events, done.Keys = len(p.rows), len(keks)
-	if err := d.Ledger.Do(ctx, actor, permit.ActForget, func(tx *ledger.Tx) error { return d.recordForget(tx, p, keks) }); err != nil { // 2
+	err = d.Ledger.DoApproved(ctx, actor, permit.ActForget, approval, argument, func(tx *ledger.Tx) error { return d.recordForget(tx, p, keks) }) // 2
+	if err != nil {
 		return done, err
 	}
 	if err := d.Vault.RemoveBlobs(ctx, p.blobs); err != nil { // 3; what a crash leaves is swept as orphans
@@ -132,14 +129,6 @@ func (d *Directory) ForgetArgument(subjects []Subject) string {
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return hex.EncodeToString(sum[:])
-}
-
-func (d *Directory) useApproval(ctx context.Context, actor guia.Actor, approval string, subjects []Subject) (approver guia.PersonID, err error) {
-	err = d.Ledger.Batch(ctx, 0, func(tx *ledger.Tx) error {
-		approver, err = permit.Use(tx.Tx, approval, actor.User, permit.ActForget, d.ForgetArgument(subjects))
-		return err
-	})
-	return approver, err
 }
 
 // keysOf returns the KEKs of the subjects.

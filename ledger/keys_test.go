@@ -100,8 +100,15 @@ func TestTheLogKeyChangesSingleHandedOnlyWhereNobodyElseCouldApprove(t *testing.
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	err = d.Ledger.Do(t.Context(), forged, permit.ActRotateLog, func(*ledger.Tx) error { t.Error("done on somebody's word"); return nil })
+	if guia.KindOf(err) != guia.Blocked {
+		t.Errorf("past the approval: %v", err)
+	}
+	if _, found, err := d.Keys.Secret(t.Context(), "log.3"); err != nil || found {
+		t.Errorf("a new secret was made before anybody was asked: %t, %v", found, err)
+	}
 	demandTrust(t, d, 2)
-	if n := len(eventsOf(t, d, guia.ActRefused)); n != 7 { // all but the unknown request
+	if n := len(eventsOf(t, d, guia.ActRefused)); n != 8 { // all but the unknown request
 		t.Errorf("%d refusals recorded of %d events since", n, d.Ledger.Size()-before)
 	}
 	approval := approved(t, d, d.Owner, permit.ActRotateLog, second)

@@ -21,6 +21,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -308,17 +309,45 @@ func (l *Ledger) Batch(ctx context.Context, weight int, fn func(*Tx) error) erro
 }
 
 // Do carries out one act of a user: it checks the permission, runs fn and commits what fn wrote and recorded, or nothing. A refused
-// act is recorded too (act.refused) and the refusal returned. fn runs in the writer, does no I/O of its own and is quick.
+// act is recorded too (act.refused) and the refusal returned, also when fn refuses (denied or blocked). fn runs in the writer, does no
+// I/O of its own and is quick. Nobody has approved the act, whatever the actor says: what needs a second person where there is one
+// goes through [Ledger.DoApproved].
 func (l *Ledger) Do(ctx context.Context, actor guia.Actor, act permit.Act, fn func(*Tx) error) error {
-	return l.do(ctx, actor, act, nil, fn)
+	return l.do(ctx, actor, act, func(tx *Tx) (bool, error) { return permit.Check(tx.Tx, tx.actor, act) }, fn)
 }
 
-// do is Do. With approval, the approver is whoever approved that request, which is spent together with the act, and nobody when it
-// is empty, whatever the actor says.
-func (l *Ledger) do(ctx context.Context, actor guia.Actor, act permit.Act, approval *string, fn func(*Tx) error) error {
-	if approval != nil {
-		actor.Approver = guia.PersonID{}
+// DoApproved is [Ledger.Do] for an act that needs a second person. The approver is whoever approved that request for this act with this
+// argument; the request is spent in the transaction of the act. approval is empty when nobody else could approve.
+func (l *Ledger) DoApproved(ctx context.Context, actor guia.Actor, act permit.Act, approval, argument string, fn func(*Tx) error) error {
+	return l.do(ctx, actor, act, approvedBy(permit.Use, act, approval, argument), fn)
+}
+
+// MayApproved is the question of [Ledger.DoApproved] without the act, for what must be prepared outside of the transaction: a refusal is
+// recorded, and the approval is not spent. The act asks again.
+func (l *Ledger) MayApproved(ctx context.Context, actor guia.Actor, act permit.Act, approval, argument string) error {
+	return l.do(ctx, actor, act, approvedBy(permit.Approved, act, approval, argument), func(*Tx) error { return nil })
+}
+
+// DoAsking is [Ledger.Do] for asking for the approval of an act: the actor must be one who may do it with an approval.
+func (l *Ledger) DoAsking(ctx context.Context, actor guia.Actor, act permit.Act, fn func(*Tx) error) error {
+	return l.do(ctx, actor, act, func(tx *Tx) (bool, error) { return false, permit.May(tx.Tx, tx.actor, act) }, fn)
+}
+
+// approvedBy makes whoever approved the request the approver of the running act, and asks for the permission.
+func approvedBy(find func(*db.Tx, string, guia.PersonID, permit.Act, string) (guia.PersonID, error), act permit.Act, approval, argument string) func(*Tx) (bool, error) {
+	return func(tx *Tx) (single bool, err error) {
+		if approval != "" {
+			if tx.actor.Approver, err = find(tx.Tx, approval, tx.actor.User, act, argument); err != nil {
+				return false, err
+			}
+		}
+		return permit.Check(tx.Tx, tx.actor, act)
 	}
+}
+
+// do is the one path of every act. ask checks the permission and, alone, names an approver.
+func (l *Ledger) do(ctx context.Context, actor guia.Actor, act permit.Act, ask func(*Tx) (singleHanded bool, err error), fn func(*Tx) error) error {
+	actor.Approver = guia.PersonID{} // nobody names his own
 	keys, err := l.actKeys(ctx, actor.User)
 	if err != nil {
 		return err
@@ -326,22 +355,15 @@ func (l *Ledger) do(ctx context.Context, actor guia.Actor, act permit.Act, appro
 	refused := false
 	run := func(tx *Tx) error {
 		tx.actor, tx.act, tx.keys = actor, act, keys
-		var err error
-		if approval != nil && *approval != "" {
-			tx.actor.Approver, err = permit.Use(tx.Tx, *approval, actor.User, act, "")
-		}
-		single := false
+		single, err := ask(tx)
 		if err == nil {
-			single, err = permit.Check(tx.Tx, tx.actor, act)
+			if single {
+				tx.marks = "single-handed"
+			}
+			err = fn(tx)
 		}
-		if err != nil {
-			refused = guia.KindOf(err) == guia.Denied || guia.KindOf(err) == guia.Blocked
-			return err
-		}
-		if single {
-			tx.marks = "single-handed"
-		}
-		return fn(tx)
+		refused = guia.KindOf(err) == guia.Denied || guia.KindOf(err) == guia.Blocked
+		return err
 	}
 	err = l.submit(&job{ctx: ctx, nest: true, run: run})
 	if refused {
@@ -355,6 +377,15 @@ func (l *Ledger) do(ctx context.Context, actor guia.Actor, act permit.Act, appro
 		err = errors.Join(err, recorded)
 	}
 	return err
+}
+
+// clip shortens what somebody without an account made us store.
+func clip(s string) string {
+	const most = 256
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ToValidUTF8(s, "")
 }
 
 // actKeys are the keys for recording what a user does.
@@ -390,7 +421,8 @@ func (tx *Tx) Append(items ...vault.Sealed) ([]guia.Seq, error) {
 	return seqs, nil
 }
 
-// Record appends an event of Guia itself: who acts, which act, through what, why, and the given fields.
+// Record appends an event of Guia itself: who acts, which act, through what, why, and the given fields. Of an actor without an account
+// it keeps the login that was claimed.
 func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
 	c := vault.Content{
 		Header: guia.Header{Type: t, Source: guia.Own, Record: guia.NewRecordID(), Captured: tx.l.hooks.now().UTC().Truncate(time.Millisecond)},
@@ -416,6 +448,10 @@ func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
 		if a.Approver != (guia.PersonID{}) {
 			f.Set("approver", a.Approver.String())
 		}
+	} else if a.Login != "" { // no account: what was claimed
+		f.Set("name", clip(a.Login))
+		f.Set("actor.via", a.Via)
+		f.Set("reason", clip(a.Reason))
 	}
 	s, err := tx.l.vault.Put(context.Background(), tx.keys, &c)
 	if err != nil {
@@ -427,9 +463,6 @@ func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
 	}
 	return seqs[0], nil
 }
-
-// Approve makes the approver of the act that runs the one who approved the request; permit.Use checks it.
-func (tx *Tx) Approve(approver guia.PersonID) { tx.actor.Approver = approver }
 
 // stream returns the writer's memory of a stream, from its row or new.
 func (l *Ledger) stream(tx *db.Tx, owner seal.Owner) (*stream, error) {

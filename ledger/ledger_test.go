@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -250,9 +251,29 @@ func TestARefusedActIsRecordedOnceAndDoesNothing(t *testing.T) {
 	if f.Get("act") != "import" || f.Get("act.outcome") != "refused" || f.Get("actor") != stranger.User.String() {
 		t.Errorf("recorded %v", f)
 	}
+	// So is what the act itself finds not permitted.
+	before = d.Ledger.Size()
+	own := guia.Refuse(guia.Denied, "permit.own_request", "x")
+	err = d.Ledger.Do(t.Context(), d.Owner, permit.ActApprove, func(tx *ledger.Tx) error {
+		_, recorded := tx.Record(guia.ApprovalGiven, nil)
+		return errors.Join(recorded, own)
+	})
+	if refused = eventsOf(t, d, guia.ActRefused); !errors.Is(err, own) || len(refused) != 2 || d.Ledger.Size() != before+1 {
+		t.Errorf("%v, %d refusals recorded, %d events more", err, len(refused), d.Ledger.Size()-before)
+	}
+	// Of whoever has no account at all it says what was claimed.
+	claim := guia.Actor{Login: "ghost" + strings.Repeat("é", 1000), Via: "asserted"}
+	if err := d.Ledger.Do(t.Context(), claim, permit.ActImport, func(*ledger.Tx) error { return nil }); guia.KindOf(err) != guia.Denied {
+		t.Error(err)
+	}
+	f = eventsOf(t, d, guia.ActRefused)[2].Fields
+	if name := f.Get("name"); !strings.HasPrefix(name, "ghosté") || len(name) > 256 || f.Get("actor.via") != "asserted" || f.Get("actor") != "" {
+		t.Errorf("recorded %v", f)
+	}
+	before = d.Ledger.Size()
 	// What an act refuses by itself, for another reason than permission, is no refused act.
 	conflict := guia.Refuse(guia.Conflict, "permit.login_taken", "x")
-	if err := d.Ledger.Do(t.Context(), d.Owner, permit.ActUsers, func(*ledger.Tx) error { return conflict }); !errors.Is(err, conflict) || d.Ledger.Size() != before+1 {
+	if err := d.Ledger.Do(t.Context(), d.Owner, permit.ActUsers, func(*ledger.Tx) error { return conflict }); !errors.Is(err, conflict) || d.Ledger.Size() != before {
 		t.Errorf("%v, %d events more", err, d.Ledger.Size()-before)
 	}
 }

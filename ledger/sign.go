@@ -205,6 +205,9 @@ func (l *Ledger) Trust(ctx context.Context) (proof.Chain, error) {
 func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval string) (vkey string, err error) {
 	l.rotating.Lock() // two would put different secrets under one number
 	defer l.rotating.Unlock()
+	if err := l.MayApproved(ctx, actor, permit.ActRotateLog, approval, ""); err != nil { // before anything is made
+		return "", err
+	}
 	number, err := l.keyNumber(ctx)
 	if err != nil {
 		return "", err
@@ -226,7 +229,7 @@ func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval strin
 	l.mu.Lock()
 	old := l.signer
 	l.mu.Unlock()
-	err = l.do(ctx, actor, permit.ActRotateLog, &approval, func(tx *Tx) error {
+	err = l.DoApproved(ctx, actor, permit.ActRotateLog, approval, "", func(tx *Tx) error {
 		from := l.signedSize // the writer's own: we run in the writer
 		statement, err := proof.SignRotation(proof.Rotation{Origin: l.origin, Old: old.Verifier().VKey(), New: vkey, From: from}, old)
 		if err != nil {

@@ -114,25 +114,11 @@ func ParseRole(s string) (Role, error) {
 
 // Check answers whether the actor may do act at all (in some scope), inside the transaction of the act. It returns nil, or a refusal
 // of kind denied (no role allows it, or the account is disabled) or blocked (it needs an approval). singleHanded is true when
-// the act needs a second person and nobody else could be it.
+// the act needs a second person and nobody else could be it. The approver in actor is believed: it must come from [Use] or [Approved],
+// never from whoever acts. People's acts go through package ledger, which sees to that.
 func Check(tx *db.Tx, actor guia.Actor, act Act) (singleHanded bool, err error) {
-	var disabled int
-	err = tx.QueryRow("SELECT disabled FROM permit_user WHERE id = ?", []any{actor.User.String()}, &disabled)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, guia.Refuse(guia.Denied, "permit.unknown", actor.Login)
-	}
-	if err != nil {
+	if err := May(tx, actor, act); err != nil {
 		return false, err
-	}
-	if disabled != 0 {
-		return false, guia.Refuse(guia.Denied, "permit.disabled", actor.Login)
-	}
-	grants, err := grants(tx, actor.User)
-	if err != nil {
-		return false, err
-	}
-	if !slices.ContainsFunc(grants, func(g Grant) bool { return slices.Contains(Roles[g.Role], act) }) {
-		return false, guia.Refuse(guia.Denied, "permit.denied", actor.Login, string(act), strings.Join(rolesWith(act), ", "))
 	}
 	if !second[act] || actor.Approver != (guia.PersonID{}) {
 		return false, nil
@@ -145,6 +131,30 @@ func Check(tx *db.Tx, actor guia.Actor, act Act) (singleHanded bool, err error) 
 		return false, guia.Refuse(guia.Blocked, "permit.second", string(act))
 	}
 	return true, nil
+}
+
+// May is [Check] without the second person: whether the actor may do act, or ask for the approval that it needs. It returns nil or a
+// refusal of kind denied.
+func May(tx *db.Tx, actor guia.Actor, act Act) error {
+	var disabled int
+	err := tx.QueryRow("SELECT disabled FROM permit_user WHERE id = ?", []any{actor.User.String()}, &disabled)
+	if errors.Is(err, sql.ErrNoRows) {
+		return guia.Refuse(guia.Denied, "permit.unknown", actor.Login)
+	}
+	if err != nil {
+		return err
+	}
+	if disabled != 0 {
+		return guia.Refuse(guia.Denied, "permit.disabled", actor.Login)
+	}
+	grants, err := grants(tx, actor.User)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(grants, func(g Grant) bool { return slices.Contains(Roles[g.Role], act) }) {
+		return guia.Refuse(guia.Denied, "permit.denied", actor.Login, string(act), strings.Join(rolesWith(act), ", "))
+	}
+	return nil
 }
 
 func rolesWith(act Act) []string {
@@ -371,9 +381,19 @@ func Answer(tx *db.Tx, id string, by guia.PersonID, approve bool) (Request, erro
 	return r, err
 }
 
-// Use turns an approval into the approver of one act: it must have been asked by the same user for the same act and argument, and
-// is spent.
+// Use is [Approved], and the approval is spent.
 func Use(tx *db.Tx, id string, by guia.PersonID, act Act, argument string) (guia.PersonID, error) {
+	approver, err := Approved(tx, id, by, act, argument)
+	if err != nil {
+		return guia.PersonID{}, err
+	}
+	_, err = tx.Exec("UPDATE permit_request SET state = 'used' WHERE id = ?", id)
+	return approver, err
+}
+
+// Approved returns who approved the request, which must have been asked by the same user for the same act and argument, and not be
+// spent.
+func Approved(tx *db.Tx, id string, by guia.PersonID, act Act, argument string) (guia.PersonID, error) {
 	r, err := request(tx, id)
 	if err != nil {
 		return guia.PersonID{}, err
@@ -381,8 +401,7 @@ func Use(tx *db.Tx, id string, by guia.PersonID, act Act, argument string) (guia
 	if r.State != "approved" || r.AskedBy != by || r.Act != act || r.Argument != argument {
 		return guia.PersonID{}, guia.Refuse(guia.Denied, "permit.not_approved", id, string(act))
 	}
-	_, err = tx.Exec("UPDATE permit_request SET state = 'used' WHERE id = ?", id)
-	return r.Answerer, err
+	return r.Answerer, nil
 }
 
 func request(tx *db.Tx, id string) (Request, error) {
