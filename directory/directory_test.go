@@ -3,7 +3,9 @@ package directory_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +104,9 @@ func TestCheckFindsNothingInASoundDirectory(t *testing.T) {
 	if err != nil || len(r.Findings) > 0 || r.Entries < 3000 || r.Rows != r.Entries {
 		t.Errorf("%+v, %v", r, err)
 	}
+}
+
+// opens is an attachment with that content.
+func opens(text string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
 }

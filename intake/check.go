@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"guia"
+	"guia/canon"
 	"guia/db"
 	"guia/vault"
 )
@@ -67,8 +69,8 @@ func (r *Recognition) End(ctx context.Context) (wanting []guia.Seq, stored, expe
 	if err := r.d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_seen").Scan(&stored); err != nil {
 		return wanting, 0, 0, fmt.Errorf("check recognition: %w", db.Explain(err))
 	}
-	if r.d.ledger.Size() != r.size {
-		return wanting, stored, stored, nil
+	if now, err := r.d.ledger.StoredSize(ctx); err != nil || now != r.size {
+		return wanting, stored, stored, err
 	}
 	return wanting, stored, r.rows, nil
 }
@@ -149,6 +151,10 @@ func (d *Desk) tell(e *guia.Event) told {
 		}
 		changed := d.editKey(e.Source, it, f.Get("source_key"))
 		t.readings = append(t.readings, reading{changed, it.digest})
+		if hasFile(f) { // or it brought an attachment that was missing
+			it.digest = d.completed(it.digest)
+			t.readings = append(t.readings, reading{d.editKey(e.Source, it, f.Get("source_key")), it.digest})
+		}
 	}
 	return t
 }
@@ -159,4 +165,9 @@ func (d *Desk) editKey(source guia.SourceName, it *item, key string) (m mac) {
 	copy(m[:4], it.key[:4])
 	copy(m[4:], sum[:])
 	return m
+}
+
+// hasFile reports whether the event has the bytes of an attachment.
+func hasFile(f guia.Fields) bool {
+	return slices.ContainsFunc(f, func(field guia.Field) bool { return canon.IsFile(field.Name) && field.Name != "raw.file" })
 }

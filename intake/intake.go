@@ -21,12 +21,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unicode"
 	"unicode/utf8"
 
 	"guia"
 	"guia/classify"
 	"guia/db"
 	"guia/durable"
+	"guia/lang"
 	"guia/ledger"
 	"guia/source"
 	"guia/vault"
@@ -206,13 +208,19 @@ func collapse(s string) string {
 }
 
 // about is what else makes a record another one: for a directory entry everything about the person or the conversation, for a message
-// who said it. A name that changed since does not make an old message an edited one.
+// who said it, when and to whom. A name that changed since does not make an old message an edited one.
 func about(c *vault.Content) string {
-	if isMessage(c.Header.Type) {
-		return c.Fields.Get("sender.key")
-	}
 	var b strings.Builder
+	message := isMessage(c.Header.Type)
 	for _, field := range c.Fields {
+		if message {
+			if field.Name == "sender.key" || field.Name == "time" || strings.HasPrefix(field.Name, "recipient.") {
+				b.WriteString(field.Name)
+				b.Write(field.Value)
+				b.WriteByte(0)
+			}
+			continue
+		}
 		if strings.HasPrefix(field.Name, "member.") || strings.HasPrefix(field.Name, "sender.") || field.Name == "department" || field.Name == "conversation.name" {
 			b.Write(field.Value)
 			b.WriteByte(0)
@@ -280,8 +288,17 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 			first, stored = seen{content: earlier.digest[:]}, true
 		}
 		if stored && string(first.content) == string(it.digest[:]) {
-			counts.Known++
-			continue
+			completes := false
+			if here[it.key] == nil && len(it.content.Files) > 0 {
+				if completes, err = d.completes(ctx, first.seq, it.content); err != nil {
+					return nil, counts, err
+				}
+			}
+			if !completes {
+				counts.Known++
+				continue
+			}
+			it.digest = d.completed(it.digest)
 		}
 		if stored {
 			d.makeEdit(feed, it)
@@ -290,13 +307,15 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 		}
 		here[it.key] = it
 		if other, ok := known[it.like]; ok && it.like != (mac{}) && string(other.content) != string(instance[:8]) {
-			e, err := d.ledger.Entry(ctx, other.seq)
+			e, err := d.ledger.Event(ctx, other.seq)
 			if err != nil {
 				return nil, counts, err
 			}
-			it.content.Fields.Set("same_as", e.Leaf.Record.String())
-			it.like = mac{} // the first one stays the one to be found
-			counts.Linked++
+			if sameSender(e.Fields, it.content.Fields) {
+				it.content.Fields.Set("same_as", e.Record.String())
+				it.like = mac{} // the first one stays the one to be found
+				counts.Linked++
+			}
 		}
 		fresh = append(fresh, it)
 	}
@@ -321,11 +340,60 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 		if len(it.content.Fields.Bytes("mark")) > 0 {
 			counts.Marked++
 		}
-		if it.content.Header.Type == guia.SourceGap {
+		switch f := it.content.Fields; {
+		case it.content.Header.Type == guia.SourceGap:
 			counts.Gaps++
+		case it.content.Header.Type == guia.MessageEdited && f.Get("edit_of") != f.Get("source_key"):
+			counts.Edited++ // the source itself tells of the edit
 		}
 	}
 	return fresh, counts, nil
+}
+
+// completes reports whether the record brings the bytes of an attachment that was missing when it was stored first.
+func (d *Desk) completes(ctx context.Context, first guia.Seq, c *vault.Content) (bool, error) {
+	e, err := d.ledger.Event(ctx, first)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range c.Files {
+		why := e.Fields.Get(f.Field + ".missing")
+		if f.Field != "raw.file" && e.Fields.Bytes(f.Field) == nil && why != "" && why != damagedInSource {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// completed is what a record is recognised by that completes one of that digest.
+func (d *Desk) completed(digest [8]byte) (fresh [8]byte) {
+	sum := d.vault.MAC("seen:completed", hex.EncodeToString(digest[:]))
+	copy(fresh[:], sum[:])
+	return fresh
+}
+
+// sameSender reports whether two sources may mean the same person: one of them names nobody, or they share an address or a part of a
+// name. Two people who say the same in the same minute are two people.
+func sameSender(a, b guia.Fields) bool {
+	words := func(f guia.Fields) map[string]bool {
+		all := map[string]bool{}
+		for _, name := range []string{"sender.name", "sender.address", "sender.key"} {
+			value := lang.Fold(f.Get(name))
+			for _, w := range strings.FieldsFunc(value, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+				if utf8.RuneCountInString(w) > 1 {
+					all[w] = true
+				}
+			}
+		}
+		return all
+	}
+	mine, theirs := words(a), words(b)
+	for w := range mine {
+		if theirs[w] {
+			return true
+		}
+	}
+	return len(mine) == 0 || len(theirs) == 0
 }
 
 // makeEdit turns a record whose key is known with another content into a fact of its own: an edit, recognised by key and content.
@@ -446,6 +514,9 @@ func (d *Desk) put(ctx context.Context, keys vault.Keys, it *item) (marked bool,
 	}
 }
 
+// damagedInSource is why the bytes of an attachment are missing that its source could not read: offering it again brings nothing new.
+const damagedInSource = "damaged in the source"
+
 // giveUp takes an attachment out of the content and says that it is missing.
 func giveUp(c *vault.Content, field string) bool {
 	at := slices.IndexFunc(c.Files, func(f vault.File) bool { return f.Field == field })
@@ -454,7 +525,7 @@ func giveUp(c *vault.Content, field string) bool {
 	}
 	c.Files = slices.Delete(slices.Clone(c.Files), at, at+1)
 	c.Fields.Set(field, "")
-	c.Fields.Set(field+".missing", "damaged in the source")
+	c.Fields.Set(field+".missing", damagedInSource)
 	return true
 }
 

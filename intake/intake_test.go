@@ -486,7 +486,7 @@ func TestTwoImportsAtOnceStoreEverythingOnce(t *testing.T) {
 // model is what intake promises, in memory: what is stored under which key, and what was said first by whom.
 type model struct {
 	stored map[string]map[string]bool // by source, conversation and key: contents; the first one is no edit
-	said   map[string]string          // by minute, text and, for short ones, sender: the instance that said it first
+	said   map[string]string          // by minute, text and, for short ones, sender: the instance and the sender that said it first
 }
 
 func (m *model) accept(f intake.Feed, page []source.Record) (c intake.Counts) {
@@ -497,7 +497,8 @@ func (m *model) accept(f intake.Feed, page []source.Record) (c intake.Counts) {
 			m.stored[key] = map[string]bool{}
 		}
 		contents := m.stored[key]
-		if contents[r.Text] {
+		content := r.Time.String() + r.Text // an edit also when only the time is another
+		if contents[content] {
 			c.Known++
 			continue
 		}
@@ -510,13 +511,14 @@ func (m *model) accept(f intake.Feed, page []source.Record) (c intake.Counts) {
 				like += r.Sender.Name
 			}
 			first, told := m.said[like]
-			if told && first != f.Instance {
+			instance, sender, _ := strings.Cut(first, "|")
+			if told && instance != f.Instance && sender == r.Sender.Name {
 				c.Linked++
 			} else if !told && said[like] == "" {
-				said[like] = f.Instance
+				said[like] = f.Instance + "|" + r.Sender.Name
 			}
 		}
-		contents[r.Text] = true
+		contents[content] = true
 	}
 	maps.Copy(m.said, said) // a page is recognised as a whole before it is stored
 	return c

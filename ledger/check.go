@@ -154,8 +154,12 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	if guia.Seq(builder.Size()) != size {
 		r.find(Finding{Key: "check.entries_short", Args: []any{builder.Size(), uint64(size)}})
 	}
+	now, err := l.StoredSize(ctx)
+	if err != nil {
+		return err
+	}
 	for _, c := range checkpoints {
-		if c.Size > int64(l.Size()) {
+		if c.Size > int64(now) {
 			r.find(Finding{Key: "check.checkpoint_beyond", Args: []any{c.Size, uint64(size)}})
 		}
 	}
@@ -213,6 +217,13 @@ func (l *Ledger) checkpoints(ctx context.Context, r *CheckReport) ([]proof.Check
 	return all, rows.Err()
 }
 
+// StoredSize is the size in the head row: that of the last commit, also while memory has not followed it yet ([Ledger.Size]). Whoever
+// compares tables with the ledger while others write reads the tables first and this after them: it never lags behind.
+func (l *Ledger) StoredSize(ctx context.Context) (size guia.Seq, err error) {
+	err = l.db.QueryRow(ctx, "SELECT size FROM ledger_head WHERE one = 1").Scan(&size)
+	return size, err
+}
+
 // checkHeads compares the head row and the streams' counters with what was counted. Both may have moved on while the check ran:
 // then only what cannot be (a smaller head, a smaller counter) is damage.
 func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash, walk *treeWalk, r *CheckReport) error {
@@ -223,38 +234,51 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	if err := l.db.QueryRow(ctx, "SELECT size, root, clock FROM ledger_head WHERE one = 1").Scan(&head, &headRoot, &clock); err != nil {
 		return err
 	}
-	quiet := guia.Seq(head) == size
-	if guia.Seq(head) < size || quiet && !bytes.Equal(headRoot, root[:]) || quiet && clock != walk.clock {
+	if same := guia.Seq(head) == size; guia.Seq(head) < size || same && (!bytes.Equal(headRoot, root[:]) || clock != walk.clock) {
 		r.find(Finding{Key: "check.head_differs", Args: []any{head, uint64(size)}})
 	}
 	if err := l.checkNothingBehind(ctx, size, r); err != nil {
 		return err
 	}
-	rows, err := l.db.Query(ctx, "SELECT name, count FROM ledger_stream")
+	stored, err := l.streamCounts(ctx)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var b []byte
-		var count uint64
-		if err := rows.Scan(&b, &count); err != nil {
-			return err
-		}
-		var name guia.StreamID
-		copy(name[:], b)
+	now, err := l.StoredSize(ctx)
+	if err != nil {
+		return err
+	}
+	quiet := now == size // nothing was committed before the counters were read
+	for name, count := range stored {
 		if count < counts[name] || quiet && count != counts[name] {
 			r.find(Finding{Key: "check.stream_count", Args: []any{name.String(), count, counts[name]}})
 		}
 		delete(counts, name)
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
 	for name, n := range counts {
 		r.find(Finding{Key: "check.stream_unknown", Args: []any{name.String(), n}})
 	}
 	return nil
+}
+
+func (l *Ledger) streamCounts(ctx context.Context) (map[guia.StreamID]uint64, error) {
+	rows, err := l.db.Query(ctx, "SELECT name, count FROM ledger_stream")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	stored := map[guia.StreamID]uint64{}
+	for rows.Next() {
+		var b []byte
+		var count uint64
+		if err := rows.Scan(&b, &count); err != nil {
+			return nil, err
+		}
+		var name guia.StreamID
+		copy(name[:], b)
+		stored[name] = count
+	}
+	return stored, rows.Err()
 }
 
 // checkNothingBehind demands that no leaf, content or tile is stored beyond the end of the tree: it would be taken for the next one.
@@ -300,7 +324,13 @@ func (w *tileWalk) compare(t proof.Tile) {
 	w.r.Tiles++
 	want := t.Bytes()
 	// A partial tile may have grown while the check runs; what is there must begin with what we computed.
-	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || len(data) > len(want) && w.l.Size() == w.size {
+	longer := len(data) > len(want)
+	if longer { // right when events came in meanwhile
+		now, err := w.l.StoredSize(w.ctx)
+		w.err = errors.Join(w.err, err)
+		longer = now == w.size
+	}
+	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || longer {
 		w.r.find(Finding{Key: "check.tile_differs", Args: []any{t.Level, t.Index}})
 		w.nameLeaves(t, data)
 	}
@@ -323,6 +353,7 @@ func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
 func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o CheckOptions) error {
 	const page = 1024
 	owners := map[guia.StreamID]seal.Owner{}
+	erased := erasures{}
 	for first := guia.Seq(0); first < size; first += page {
 		end := min(size, first+page)
 		entries, findings, err := l.pageForCheck(ctx, first, end)
@@ -345,6 +376,9 @@ func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o
 				continue
 			}
 			e := &looked[i].event
+			if err := erased.see(e, looked[i].forgotten > 0); err != nil {
+				return err
+			}
 			if stream, ok := streamOf(e); ok {
 				owners[e.Stream] = l.vault.StreamOwner(e.Source, stream)
 			}
@@ -357,12 +391,48 @@ func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o
 			return err
 		}
 	}
-	if stored, err := l.vault.End(ctx); err != nil {
+	for _, seq := range erased.unexplained() {
+		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.erased_by_nobody", Args: []any{uint64(seq)}})
+	}
+	stored, err := l.vault.End(ctx)
+	if err != nil {
 		return err
-	} else if now := l.Size(); stored > now {
+	}
+	if now, err := l.StoredSize(ctx); err != nil {
+		return err
+	} else if stored > now {
 		r.find(Finding{Key: "check.entries_short", Args: []any{uint64(stored), uint64(now)}})
 	}
 	return l.checkOwners(ctx, owners, r)
+}
+
+// erasures compares what is erased with what the ledger says was erased: whoever can write the database but has no keys could
+// otherwise replace content by its commitments, which stand in every bundle.
+type erasures map[guia.Seq]bool // true: recorded, false: seen erased
+
+func (x erasures) see(e *guia.Event, erased bool) error {
+	if erased && !x[e.Seq] {
+		x[e.Seq] = false
+	}
+	if e.Source != guia.Own || e.Type != guia.KeysDestroyed {
+		return nil
+	}
+	seqs, err := canon.ParseSeqs(e.Fields.Get("seqs"))
+	for _, seq := range seqs {
+		x[seq] = true
+	}
+	return err
+}
+
+// unexplained are the events that are erased without a record of it.
+func (x erasures) unexplained() (seqs []guia.Seq) {
+	for seq, recorded := range x {
+		if !recorded {
+			seqs = append(seqs, seq)
+		}
+	}
+	slices.Sort(seqs)
+	return seqs
 }
 
 // looked is what looking at one event has shown.

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"guia"
-	"guia/blob"
 	"guia/ledger"
 	"guia/permit"
 )
@@ -59,12 +58,6 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	if err != nil {
 		return err
 	}
-	var swept blob.Swept
-	if !quick && len(findings) == 0 { // blobs of events that were never committed, a day old: they belong to nothing
-		if swept, err = s.Vault.Sweep(ctx, s.Ledger.Size()); err != nil {
-			return err
-		}
-	}
 	g.end()
 	if s.json {
 		err = s.emit(struct {
@@ -74,17 +67,13 @@ func (s *session) check(ctx context.Context, quick bool) error {
 			Rows        int64          `json:"rows"`
 			Blobs       int64          `json:"blobs"`
 			Forgotten   int64          `json:"erased_slots"`
-			Swept       int            `json:"swept"`
 			Quick       bool           `json:"quick"`
 			Lag         []followerLag  `json:"followers"`
 			Findings    []checkFinding `json:"findings"`
 			Seconds     float64        `json:"seconds"`
-		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, swept.Blobs + swept.Temps, quick, lag, findings, time.Since(start).Seconds()})
+		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, lag, findings, time.Since(start).Seconds()})
 	} else {
 		s.tellCheck(report, findings, lag, time.Since(start))
-		if n := swept.Blobs + swept.Temps; n > 0 {
-			s.say("check.swept", n)
-		}
 	}
 	if err == nil && len(findings) > 0 {
 		err = exit(codeDamaged)
