@@ -266,8 +266,8 @@ func CheckConsistency(oldRoot Hash, oldSize int64, newRoot Hash, newSize int64, 
 		return fmt.Errorf("check consistency: a tree of size %d has no beginning of size %d", newSize, oldSize)
 	}
 	var ok bool
-	switch {
-	case oldSize == 0:
+	switch oldSize {
+	case 0:
 		ok = oldRoot == emptyRoot && len(proof) == 0 && (newSize > 0 || newRoot == emptyRoot)
 	default:
 		ok = tlog.CheckTree(proof, newSize, newRoot, oldSize, oldRoot) == nil

@@ -488,8 +488,8 @@ func (h *handle) inMemory() error {
 	return nil
 }
 
-// atEnd reports whether err is io.EOF itself. One inside another error, as in a zip archive that was cut off, is damage: it must
-// become a gap and never look like the end of the input.
+// atEnd reports whether err is io.EOF itself. One inside another error, as of a zip archive that promises a file behind its end, is
+// damage: it must become a gap and never look like the end of the input.
 func atEnd(err error) bool {
 	return err == io.EOF //nolint:errorlint // a wrapped io.EOF is not the end
 }
