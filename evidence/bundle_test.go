@@ -115,8 +115,14 @@ func TestTheCustodyTellsWhoOpenedTheseRecordsAndNotOthers(t *testing.T) {
 	record(guia.RecordOpened, "seqs", fmt.Sprintf("0-%d", seqs[0]), "opened up to the first")
 	record(guia.RecordOpened, "seqs", fmt.Sprint(seqs[1]), "opened what is not of the case")
 	record(guia.RecordOpened, "seqs", fmt.Sprintf("%d %d-900", seqs[1], seqs[2]), "opened from the last")
-	record(guia.SearchMade, "scope", c.scope(), "searched for the case")
-	record(guia.SearchMade, "scope", "case:"+guia.NewRecordID().String(), "searched for another case")
+	for reason, other := range map[string]Case{"searched for the case": c, "searched for another case": {ID: guia.NewRecordID()}} {
+		actor := o.ana
+		actor.Reason = reason
+		must(t, o.Ledger.Do(o.ctx, actor, permit.ActSearch, func(tx *ledgerTx) error {
+			_, err := tx.Record(guia.SearchMade, other.Search("commission"))
+			return err
+		}))
+	}
 	record(guia.BackupStarted, "name", "x", "made a backup")
 	p := o.build(o.request(c))
 	for reason, told := range map[string]bool{

@@ -49,6 +49,13 @@ type Case struct {
 // scope is how events name the case that they are about.
 func (c Case) scope() string { return "case:" + c.ID.String() }
 
+// Search returns the fields of the event search.made for a search that is made for the case: its custody tells of it.
+func (c Case) Search(query string) (f guia.Fields) {
+	f.Set("query", query)
+	f.Set("scope", c.scope())
+	return f
+}
+
 // maxName is the longest name of a case, in characters.
 const maxName = 200
 

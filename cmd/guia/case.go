@@ -149,6 +149,7 @@ func (s *session) addToCase(ctx context.Context, name string, seqs []guia.Seq, q
 		return err
 	}
 	if q.String() != "" {
+		q.forCase = &c
 		found, err := s.findAll(ctx, q)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"guia"
+	"guia/evidence"
 	"guia/index"
 	"guia/ledger"
 	"guia/permit"
@@ -22,6 +23,8 @@ import (
 type question struct {
 	text, person, conversation, from, to, kind, entity, order, after string
 	limit                                                            int
+
+	forCase *evidence.Case // whose chain of custody tells of the search, or nil
 }
 
 // filters adds the flags that narrow a search.
@@ -47,7 +50,7 @@ func (q *question) String() string {
 }
 
 func (p *program) searchCommand() *cobra.Command {
-	q := question{}
+	q, caseName := question{}, ""
 	cmd := &cobra.Command{Use: "search [WORDS…]", Args: cobra.ArbitraryArgs}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -57,6 +60,7 @@ func (p *program) searchCommand() *cobra.Command {
 	f.StringVar(&q.order, "order", "newest", "")
 	f.IntVar(&q.limit, "limit", 20, "")
 	f.StringVar(&q.after, "after", "", "")
+	f.StringVar(&caseName, "case", "", "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q.text = strings.Join(args, " ")
 		if q.String() == "" {
@@ -71,7 +75,16 @@ func (p *program) searchCommand() *cobra.Command {
 		if _, err := q.times(); err != nil {
 			return err
 		}
-		return p.inside(func(ctx context.Context, s *session) error { return s.search(ctx, q) })(cmd, args)
+		return p.inside(func(ctx context.Context, s *session) error {
+			if caseName != "" {
+				c, err := evidence.FindCase(ctx, s.Ledger, s.actor, caseName)
+				if err != nil {
+					return err
+				}
+				q.forCase = &c
+			}
+			return s.search(ctx, q)
+		})(cmd, args)
 	}
 	return cmd
 }
@@ -206,6 +219,9 @@ func (s *session) find(ctx context.Context, act permit.Act, q question) (index.R
 	err := s.do(ctx, act, func(tx *ledger.Tx) error {
 		var f guia.Fields
 		f.Set("query", q.String())
+		if q.forCase != nil {
+			f = q.forCase.Search(q.String())
+		}
 		_, err := tx.Record(guia.SearchMade, f)
 		return err
 	})
