@@ -300,7 +300,7 @@ func (l *lineReader) next(ctx context.Context, r *row) error {
 			return err
 		}
 		*r = row{rawType: "application/json", number: l.line, start: l.w.off}
-		n := -1
+		var n int
 		for from := 0; ; {
 			b := l.w.bytes()
 			if n = bytes.IndexByte(b[from:], '\n'); n >= 0 {
