@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"guia"
@@ -44,7 +45,7 @@ type Result struct {
 
 // Build writes the bundle of a case. This is the function to read first; behind each step stands what is true after a crash there:
 //
-//  1. permission, scopes and redaction are checked; refusals are recorded — nothing is stored
+//  1. permission, scopes and redaction are checked; refusals, and searches for passages, are recorded — nothing is stored
 //  2. the intent bundle.started is recorded, under a signed checkpoint — [Unfinished] finds it
 //  3. the file is written under a temporary name and synced — [Unfinished] finds the intent; the temporary file is litter
 //  4. the file gets its name — the same, and the file is whole
@@ -72,8 +73,8 @@ func Build(ctx context.Context, l *ledger.Ledger, actor guia.Actor, req BundleRe
 	return Result{Path: req.Out, File: file, Started: b.started, Ended: ended, Cover: b.cover, Key: b.signer.VKey(), Preview: b.preview}, nil
 }
 
-// Plan says what [Build] would withhold for the same request, without recording or writing anything. A rule that withholds
-// nothing is refused.
+// Plan says what [Build] would withhold for the same request, without writing anything. A rule that withholds nothing is refused.
+// That a passage was looked for is recorded before.
 func Plan(ctx context.Context, l *ledger.Ledger, actor guia.Actor, c Case, redact Redaction) (Preview, error) {
 	b := &build{l: l, actor: actor, req: BundleRequest{Case: c, Redact: redact}}
 	if err := b.readCase(ctx); err != nil {
@@ -194,6 +195,9 @@ func (b *build) readCase(ctx context.Context) (err error) {
 
 // learn looks at every event of the case once: who the withheld persons are, and what each rule withholds.
 func (b *build) learn(ctx context.Context) error {
+	if err := b.recordSearch(ctx); err != nil {
+		return err
+	}
 	for _, one := range b.req.Redact.rules {
 		b.preview.Rules = append(b.preview.Rules, RuleCount{Rule: one.kind + "=" + one.value})
 	}
@@ -224,6 +228,23 @@ func (b *build) learn(ctx context.Context) error {
 		return err
 	}
 	return b.preview.empty(b.req.Redact.rules, own)
+}
+
+// recordSearch records that the passages of the rules are looked for: what is withheld, or that nothing is, tells where they stand.
+func (b *build) recordSearch(ctx context.Context) error {
+	var passages []string
+	for _, one := range b.req.Redact.rules {
+		if one.kind == "passage" {
+			passages = append(passages, one.value)
+		}
+	}
+	if len(passages) == 0 {
+		return nil
+	}
+	return b.l.Do(ctx, b.actor, permit.ActExport, func(tx *ledger.Tx) error {
+		_, err := tx.Record(guia.SearchMade, b.req.Case.Search(strings.Join(passages, "\n")))
+		return err
+	})
 }
 
 // since checks the checkpoint that the request brings.

@@ -8,6 +8,7 @@ import (
 	"guia"
 	"guia/canon"
 	"guia/lang"
+	"guia/permit"
 	"guia/vault"
 )
 
@@ -227,9 +228,11 @@ func personal(name string) bool {
 	return ok && slot != guia.SlotRecord
 }
 
-// hideAlways withholds what no rule needs to name: of the intent of a bundle the words of its redaction, of a gap that is there for
+// hideAlways withholds what no rule needs to name: of the intent of a bundle, and of the search for passages before it, the words
+// of its redaction; of a gap that is there for
 // the chain of custody only everything but where and why.
 func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, custody bool) {
+	forPassage := header.Type == guia.SearchMade && value(fields, "act") == string(permit.ActExport)
 	for i, f := range fields {
 		slot, _ := guia.SlotOf(f.Name)
 		switch {
@@ -237,6 +240,8 @@ func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, c
 			j.hide[i] = slot != guia.SlotRecord && f.Name != "reason" || under(f.Name, "conversation")
 		case header.Type == guia.BundleStarted:
 			j.hide[i] = under(f.Name, "text") && !f.Forgotten
+		case forPassage:
+			j.hide[i] = f.Name == "query" && !f.Forgotten
 		}
 	}
 }

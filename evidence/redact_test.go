@@ -254,6 +254,43 @@ func TestTheWordsOfARedactionStandInTheLedgerAndInNoBundle(t *testing.T) {
 	}
 }
 
+// Whoever may export could otherwise ask whether words stand in records, by planning bundles, and leave no trace.
+func TestLookingForAPassageIsRecordedAndItsWordsStandInNoBundle(t *testing.T) {
+	o := newOffice(t)
+	c := o.open("case", o.bring("acme", says("1", "Chan", "about lighthouses"))...)
+	for _, w := range []struct {
+		passage string
+		try     func(BundleRequest) error
+		key     string
+	}{
+		{"lighthouses", func(r BundleRequest) error { _, err := Plan(o.ctx, o.Ledger, o.ana, c, r.Redact); return err }, ""},
+		{"windmills", func(r BundleRequest) error { _, err := Plan(o.ctx, o.Ledger, o.ana, c, r.Redact); return err }, "evidence.redact_nothing"},
+		{"waterworks", func(r BundleRequest) error { _, err := Build(o.ctx, o.Ledger, o.ana, r, nil); return err }, "evidence.redact_nothing"},
+	} {
+		if err := w.try(o.request(c, "passage="+w.passage)); w.key != "" {
+			want(t, err, guia.Invalid, w.key)
+		} else {
+			must(t, err)
+		}
+		e, err := o.Ledger.Event(o.ctx, o.Ledger.Size()-1)
+		must(t, err)
+		if e.Type != guia.SearchMade || e.Fields.Get("query") != w.passage || e.Fields.Get("scope") != c.scope() {
+			t.Errorf("%s: the newest event is %s: %v", w.passage, e.Type, e.Fields)
+		}
+	}
+	size := o.Ledger.Size()
+	if _, err := Plan(o.ctx, o.Ledger, o.ana, c, o.request(c, "field=text").Redact); err != nil || o.Ledger.Size() != size {
+		t.Errorf("a plan without passages recorded %d events, %v", o.Ledger.Size()-size, err)
+	}
+	p := o.build(o.request(c))
+	if got := slices.Concat(p.holds("windmills"), p.holds("waterworks")); got != nil {
+		t.Errorf("the words stand in %v", got)
+	}
+	if n := strings.Count(p.view(), lang.Text(lang.English, "view.act.search_made")); n != 3 {
+		t.Errorf("the custody tells of %d searches, want 3", n)
+	}
+}
+
 // Hostile text is data: in names, texts, names of files, of conversations and of cases.
 func TestHostileTextStaysText(t *testing.T) {
 	o := newOffice(t)
