@@ -10,7 +10,7 @@ import (
 )
 
 // FoldVersion changes whenever [Fold] answers differently for any text. What was indexed under another version is rebuilt.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Fold returns s as it is compared when searching: compatibility forms resolved (NFKC), lower case, without the diacritics of
 // Latin, Greek and Cyrillic letters, every traditional or variant Chinese character replaced by one simplified form, characters

@@ -177,3 +177,12 @@ func BenchmarkFold(b *testing.B) {
 		})
 	}
 }
+
+// TestWhatIsWrittenInMacauIsFoundFromTheMainland: 甚麼 and 什么 are one word.
+func TestWhatIsWrittenInMacauIsFoundFromTheMainland(t *testing.T) {
+	for _, pair := range [][2]string{{"甚麼", "什么"}, {"為甚麼", "为什么"}, {"甚至", "甚至"}} {
+		if a, b := Fold(pair[0]), Fold(pair[1]); a != b {
+			t.Errorf("%s folds to %s, %s to %s", pair[0], a, pair[1], b)
+		}
+	}
+}

@@ -46,7 +46,7 @@ type People struct {
 }
 
 // schemaVersion says how the file is laid out and how its texts are folded; a file with another number is rebuilt.
-const schemaVersion = 1000*lang.FoldVersion + 2
+const schemaVersion = 1000*lang.FoldVersion + 3
 
 // Open opens or creates the file at path. A file of another version, or one that is no longer readable, is thrown away: its cursor
 // begins at 0 again. person returns the pseudonym of an identifier (the bytes of vault.PersonOwner).
@@ -287,9 +287,10 @@ func (p *People) take(b *batch, e *guia.Event) error {
 		return p.takeEntry(b, e, key, v, told, precision, hasTime)
 	}
 	v.department, v.phone, v.title = "", "", "" // a message shows a name and an address
-	if !hasTime || v == (value{}) {
-		return nil // when it was shown is not known
+	if v == (value{}) {
+		return nil
 	}
+	// Without a usable time it counts as shown on the day it was captured: somebody who is never found would be worse.
 	day := dayOf(told, precision)
 	person, err := b.personID(p.person(e.Source, key), e.Source, key)
 	if err != nil {

@@ -82,7 +82,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.show(ctx, step{"demo.check", []string{"check"}}); err != nil {
 		return err
 	}
-	d.print("\n" + d.text("demo.end", d.dir, bundle, redacted) + "\n")
+	d.print("\n" + d.text("demo.end", d.dir, bundle, redacted, s.last) + "\n")
 	return nil
 }
 
@@ -176,6 +176,7 @@ type scenario struct {
 	name    string
 	reason  string
 	redact  []string
+	last    string // to be tried by hand
 }
 
 // scenario prefers real chat where the test data is at hand, and invents a company otherwise.
@@ -188,6 +189,7 @@ func (d *demo) scenario() (scenario, error) {
 			queries: []string{`"loose bvars"`, "naïve OR naive", "induct* -tactic"},
 			query:   `"loose bvars"`, name: "Loose bound variables", reason: "demonstration",
 			redact: []string{"--redact", "field=sender.*", "--redact", "passage=bvars"},
+			last:   "metaprogram*",
 		}, nil
 	}
 	company := newCompany(d.seed)
@@ -205,5 +207,6 @@ func (d *demo) scenario() (scenario, error) {
 		query:   "佣金 OR comissão OR commission",
 		name:    "Commission of " + company.salesman.name, reason: "labour dispute",
 		redact: []string{"--redact", "person=" + company.accountant.name, "--redact", "passage=" + company.figure},
+		last:   "OBRIGADO",
 	}, nil
 }

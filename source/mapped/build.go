@@ -123,8 +123,14 @@ func (s *Source) build(f *file) (*source.Record, error) {
 		unknown = true
 	}
 	r.Stream, r.StreamName, r.StreamKind = get("stream"), get("stream.name"), get("stream.kind")
-	if r.Stream == "" {
+	switch {
+	case r.Stream == "":
 		r.Stream, r.StreamKind = s.defaultStream(), "feed"
+	case s.m.Name != "":
+		if r.StreamName == "" {
+			r.StreamName = r.Stream
+		}
+		r.Stream = s.own(r.Stream)
 	}
 	if !slices.Contains([]string{"", "channel", "group", "direct", "mailbox", "feed"}, r.StreamKind) {
 		r.StreamKind = ""
@@ -155,11 +161,13 @@ func (s *Source) build(f *file) (*source.Record, error) {
 		ID: get("sender.key"), Name: get("sender.name"), Address: get("sender.address"), Phone: get("sender.phone"),
 		Title: get("sender.title"), Department: get("department"),
 	}
-	if r.Sender.ID == "" {
+	switch {
+	case r.Sender.ID != "":
+		r.Sender.ID = s.own(r.Sender.ID)
+	case r.Sender.Address != "": // an address is the same person's everywhere
 		r.Sender.ID = r.Sender.Address
-	}
-	if r.Sender.ID == "" {
-		r.Sender.ID = r.Sender.Name
+	case r.Sender.Name != "":
+		r.Sender.ID = s.own(r.Sender.Name)
 	}
 	if r.Sender.ID == "" && (r.Type == guia.MessageSent || r.Type == guia.MailSent) {
 		r.Sender = source.Person{}

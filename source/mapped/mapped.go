@@ -172,7 +172,12 @@ func (s *Source) Name() guia.SourceName { return "mapped" }
 // is computed at the first call, which reads the input once. Empty when it cannot be read; Pull then says why.
 func (s *Source) Instance() string {
 	if s.instance == "" && s.failed == nil && !s.closed {
-		s.instance, s.failed = s.in.digest()
+		if s.instance, s.failed = s.in.digest(); s.failed == nil { // read with another mapping it is something else
+			sum := sha256.New()
+			fmt.Fprintln(sum, s.instance)
+			s.failed = s.m.Write(sum)
+			s.instance = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+		}
 	}
 	return s.instance
 }
@@ -410,6 +415,14 @@ func (s *Source) gap(name string, number int64, raw []byte, rawType, why string)
 	}
 	r.Extra.Set("reason", why)
 	return r
+}
+
+// own puts the name of the source in front of an identifier: the channel "general" and the user "1" of two systems are not the same.
+func (s *Source) own(id string) string {
+	if s.m.Name == "" {
+		return id
+	}
+	return s.m.Name + "/" + id
 }
 
 func (s *Source) defaultStream() string {
