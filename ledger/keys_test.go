@@ -179,6 +179,34 @@ func approved(t testing.TB, d *guiatest.Directory, by guia.Actor, act permit.Act
 	return id
 }
 
+// TestOpeningRetiresLogKeysThatACrashLeft: the new key was in force, the process died before the old one was overwritten.
+func TestOpeningRetiresLogKeysThatACrashLeft(t *testing.T) {
+	d := guiatest.New(t)
+	secrets := map[string][]byte{}
+	for _, name := range []string{"log.1", "log.2"} {
+		secret, found, err := d.Keys.Secret(t.Context(), name)
+		if err != nil || !found {
+			t.Fatalf("%s: %t, %v", name, found, err)
+		}
+		secrets[name] = secret
+		if _, err := d.Ledger.RotateKey(t.Context(), d.Owner, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, secret := range secrets {
+		if err := d.Keys.SetSecret(t.Context(), name, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Reopen()
+	for name := range secrets {
+		if got, _, err := d.Keys.Secret(t.Context(), name); err != nil || string(got) != "retired" {
+			t.Errorf("%s is %d bytes, %v", name, len(got), err)
+		}
+	}
+	demandTrust(t, d, 3)
+}
+
 // TestChangesOfTheLogKeyFollowEachOther: two at once must not leave the secret of one under the number of the other.
 func TestChangesOfTheLogKeyFollowEachOther(t *testing.T) {
 	d := guiatest.New(t)

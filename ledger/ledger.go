@@ -48,6 +48,8 @@ type Ledger struct {
 
 	rotating sync.Mutex // one change of the log key at a time
 
+	own vault.Keys // for what the ledger records by itself: the writer makes no keys
+
 	// The writer's own: nobody else touches these.
 	builder    *proof.Builder
 	streams    map[seal.Owner]*stream
@@ -142,7 +144,11 @@ func (l *Ledger) load(ctx context.Context) error {
 	if err := l.loadSigner(ctx); err != nil {
 		return err
 	}
-	return l.compareNewest(ctx)
+	if err := l.compareNewest(ctx); err != nil {
+		return err
+	}
+	l.own, err = l.actKeys(ctx, guia.PersonID{})
+	return err
 }
 
 // edge reads the partial tiles of a tree of that size: at level 0 from the leaves themselves, above from their rows.

@@ -15,7 +15,7 @@ import (
 // logSecret is the name under which package seal keeps the n-th log key.
 func logSecret(n int) string { return "log." + strconv.Itoa(n) }
 
-// loadSigner opens the log key in force.
+// loadSigner opens the log key in force and retires those before it, which a crash may have kept.
 func (l *Ledger) loadSigner(ctx context.Context) error {
 	number, err := l.keyNumber(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *Ledger) loadSigner(ctx context.Context) error {
 	if l.signer.Verifier().VKey() != vkey { // what it would sign nobody would trust
 		return guia.Refuse(guia.Damaged, "ledger.no_log_key", number)
 	}
-	return nil
+	return l.retire(ctx, number-1)
 }
 
 func (l *Ledger) keyNumber(ctx context.Context) (n int, err error) {
@@ -201,7 +201,7 @@ func (l *Ledger) Trust(ctx context.Context) (proof.Chain, error) {
 // RotateKey replaces the log key. The old key signs the statement over the new one and a last checkpoint; the statement becomes an
 // event. approval is the id of an approved request, empty when nobody else could approve. A crash in the middle leaves the old or
 // the new key in force. The old secret is overwritten afterwards: an error together with a key says that the new key is in force and
-// that something of this last step is left to do. Concurrent calls follow each other.
+// that something of this last step is left to do, which [Open] does. Concurrent calls follow each other.
 func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval string) (vkey string, err error) {
 	l.rotating.Lock() // two would put different secrets under one number
 	defer l.rotating.Unlock()
@@ -258,5 +258,23 @@ func (l *Ledger) RotateKey(ctx context.Context, actor guia.Actor, approval strin
 	if _, err := l.Checkpoint(ctx); err != nil {
 		return vkey, err
 	}
-	return vkey, l.keys.SetSecret(ctx, logSecret(number), []byte("retired"))
+	return vkey, l.retire(ctx, number)
+}
+
+// retire overwrites the log keys before the one in force, those of earlier calls that were interrupted too.
+func (l *Ledger) retire(ctx context.Context, last int) error {
+	const retired = "retired"
+	for number := 1; number <= last; number++ {
+		value, found, err := l.keys.Secret(ctx, logSecret(number))
+		if err != nil {
+			return err
+		}
+		if !found || string(value) == retired {
+			continue
+		}
+		if err := l.keys.SetSecret(ctx, logSecret(number), []byte(retired)); err != nil {
+			return fmt.Errorf("retire log key %d: %w", number, err)
+		}
+	}
+	return nil
 }

@@ -275,16 +275,12 @@ func (l *Ledger) noticeClock(tx *db.Tx, b *batch) error {
 	if behind <= jumpTolerance {
 		return nil
 	}
-	keys, err := l.actKeys(context.Background(), guia.PersonID{})
-	if err != nil {
-		return err
-	}
-	t := &Tx{Tx: tx, l: l, batch: b, keys: keys}
+	t := &Tx{Tx: tx, l: l, batch: b, keys: l.own}
 	var f guia.Fields
 	f.Set("time", guia.Moment{Time: now, Precision: guia.Millisecond}.String())
 	f.Set("time.original", guia.Moment{Time: time.UnixMilli(l.clock), Precision: guia.Millisecond}.String())
 	l.clock = 0 // from this event on its own time must not be undercut: the next process will not tell the same jump again
-	_, err = t.Record(guia.ClockJumped, f)
+	_, err := t.Record(guia.ClockJumped, f)
 	return err
 }
 

@@ -220,9 +220,21 @@ func TestSecretsAreKeptOverwrittenAndChecked(t *testing.T) {
 	if _, found, err := k.Secret(t.Context(), "log.1"); found || err != nil {
 		t.Errorf("a secret that is not there: %t, %v", found, err)
 	}
+	var earlier []byte
 	for _, value := range []string{"first", "", "second"} {
 		if err := k.SetSecret(t.Context(), "log.1", []byte(value)); err != nil {
 			t.Fatal(err)
+		}
+		if earlier != nil {
+			if found := filesWith(t, k.dir, earlier); len(found) > 0 {
+				t.Errorf("the value before %q is still in %v", value, found)
+			}
+		}
+		if err := k.db.QueryRow(t.Context(), "SELECT wrapped FROM seal_secret WHERE name = 'log.1'").Scan(&earlier); err != nil {
+			t.Fatal(err)
+		}
+		if found := filesWith(t, k.dir, earlier); len(found) == 0 {
+			t.Fatalf("%q is found nowhere: this test shows nothing", value)
 		}
 		if got, found, err := k.Secret(t.Context(), "log.1"); string(got) != value || !found || err != nil {
 			t.Errorf("got %q, %t, %v; want %q", got, found, err, value)

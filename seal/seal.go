@@ -358,11 +358,19 @@ func (k *Keeper) Secret(ctx context.Context, name string) ([]byte, bool, error) 
 	return k.secret(ctx, name)
 }
 
-// SetSecret stores a named secret under the epoch key. It is durable on return; the earlier value is overwritten.
+// SetSecret stores a named secret under the epoch key. It is durable on return; an earlier value is then in neither the key database nor
+// its log. After a crash in the middle the earlier or the new value is in force; calling again finishes the log.
 func (k *Keeper) SetSecret(ctx context.Context, name string, value []byte) error {
 	k.making.Lock() // a change of epoch in between would leave it under the old key
 	defer k.making.Unlock()
-	return k.setSecret(ctx, name, value)
+	var earlier int
+	if err := k.db.QueryRow(ctx, "SELECT COUNT(*) FROM seal_secret WHERE name = ?", name).Scan(&earlier); err != nil {
+		return fmt.Errorf("set secret %s: %w", name, err)
+	}
+	if err := k.setSecret(ctx, name, value); err != nil || earlier == 0 {
+		return err
+	}
+	return k.db.Scrub(ctx, true)
 }
 
 func (k *Keeper) setSecret(ctx context.Context, name string, value []byte) error {
