@@ -220,8 +220,21 @@ func TestErasureFloor(t *testing.T) {
 	if err != nil || root != old.Root {
 		t.Errorf("the tree of before the erasure has another root: %v", err)
 	}
-	recorded := map[guia.Type]int{}
-	must(t, d.Ledger.Entries(ctx, first, d.Ledger.Size(), func(e ledger.Entry) error { recorded[e.Leaf.Type]++; return nil }))
+	recorded, escrowed := map[guia.Type]int{}, guia.Seq(0)
+	must(t, d.Ledger.Entries(ctx, first, d.Ledger.Size(), func(e ledger.Entry) error {
+		recorded[e.Leaf.Type]++
+		if e.Leaf.Type == guia.EscrowWritten {
+			escrowed = e.Seq
+		}
+		return nil
+	}))
+	known, err := os.ReadFile(filepath.Join(d.EscrowFolder(), "recipients.txt"))
+	must(t, err)
+	written, err := d.Ledger.Event(ctx, escrowed)
+	must(t, err)
+	if f := written.Fields; f.Get("recipient.0001") != strings.TrimSpace(string(known)) || f.Get("count") != "1" {
+		t.Errorf("the ledger does not say who opens the escrow copy: %v", f)
+	}
 	if recorded[guia.KeysDestroyed] != 2 || recorded[guia.EpochRotated] != 1 || recorded[guia.EscrowWritten] != 1 {
 		t.Errorf("recorded: %v", recorded)
 	}
@@ -413,7 +426,12 @@ func TestAnInterruptedErasureIsFinishedByOpen(t *testing.T) {
 	if found := gone.find(t, left); len(found) < macs {
 		t.Fatalf("the scan is blind: %d", len(found))
 	}
+	plain := filepath.Join(left, "followers", "index.db") // nobody follows while the directory is opened
+	must(t, os.WriteFile(plain, []byte("as told by "+canaryName), 0o600))
 	r := guiatest.Open(t, left)
+	if _, err := os.Stat(plain); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("recorded as forgotten while the index is there: %v", err)
+	}
 	if found := gone.find(t, left); len(found) > 0 {
 		t.Errorf("after opening again: %v", found)
 	}

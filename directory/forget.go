@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"guia"
@@ -68,7 +69,7 @@ func (d *Directory) HoldStill() (release func(), err error) {
 //
 // What remains outside this machine's reach, older backups and whoever holds their escrow copies and a recovery key, is for the
 // caller to expire (docs/format/backup.md). caughtUp returns when every follower has applied what was committed before; nil when
-// there is none open, then they clean themselves when they next follow.
+// there is none open, then what they keep is removed, and they begin anew when they next follow.
 func (d *Directory) Forget(ctx context.Context, actor guia.Actor, approval string, subjects []Subject, caughtUp func(context.Context) error) (Forgotten, error) {
 	var done Forgotten
 	release, err := d.HoldStill()
@@ -257,25 +258,44 @@ func (d *Directory) finishForgetting(ctx context.Context, caughtUp func(context.
 	if err := d.Keys.RotateEpoch(ctx); err != nil {
 		return err
 	}
-	escrow, err := d.renewEscrow()
+	escrow, recipients, err := d.renewEscrow()
 	if err != nil {
 		return err
 	}
-	if caughtUp != nil {
-		if err := caughtUp(ctx); err != nil {
-			return fmt.Errorf("clean followers: %w", err)
-		}
+	if caughtUp == nil {
+		caughtUp = d.removeFollowers
+	}
+	if err := caughtUp(ctx); err != nil {
+		return fmt.Errorf("clean followers: %w", err)
 	}
 	// Overwriting alone was seen leaving a copy of a deleted row where a page had been split, one in thirteen thousand: the file is
 	// written anew.
 	if err := d.Main.Scrub(ctx, true); err != nil {
 		return err
 	}
-	return d.recordEnd(ctx, doomed, escrow)
+	return d.recordEnd(ctx, doomed, escrow, recipients)
+}
+
+// removeFollowers overwrites and removes what followers keep, when none is open: they hold texts, and whoever follows next makes them
+// anew. The folder stays.
+func (d *Directory) removeFollowers(context.Context) error {
+	err := filepath.WalkDir(d.Followers(), func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		return durable.Shred(path)
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(d.Followers()); err != nil {
+		return err
+	}
+	return durable.MkdirAll(d.Followers(), 0o700)
 }
 
 // recordEnd records that the keys are gone. Nobody acts: the act was recorded when it was permitted.
-func (d *Directory) recordEnd(ctx context.Context, doomed []uint64, escrow []byte) error {
+func (d *Directory) recordEnd(ctx context.Context, doomed []uint64, escrow []byte, recipients []string) error {
 	outcome := func(f *guia.Fields) { f.Set("act", string(permit.ActForget)); f.Set("act.outcome", "done") }
 	var ended, rotated guia.Fields
 	outcome(&ended)
@@ -283,9 +303,8 @@ func (d *Directory) recordEnd(ctx context.Context, doomed []uint64, escrow []byt
 	outcome(&rotated)
 	facts := []fact{{guia.EpochRotated, rotated}, {guia.KeysDestroyed, ended}}
 	if escrow != nil {
-		var written guia.Fields
+		written := EscrowFields(escrow, recipients)
 		outcome(&written)
-		written.Set("digest", fmt.Sprintf("sha256:%x %d", sha256.Sum256(escrow), len(escrow)))
 		facts = append(facts, fact{guia.EscrowWritten, written})
 	}
 	sealed, err := d.sealOwn(ctx, facts)
@@ -350,42 +369,52 @@ func (d *Directory) EscrowPath(epoch int) string {
 	return filepath.Join(d.EscrowFolder(), fmt.Sprintf("epoch-%d.age", epoch))
 }
 
+// EscrowFields are the fields of escrow.written: which copy, and who can open it (their public keys).
+func EscrowFields(copied []byte, recipients []string) (f guia.Fields) {
+	f.Set("count", strconv.Itoa(len(recipients)))
+	f.Set("digest", fmt.Sprintf("sha256:%x %d", sha256.Sum256(copied), len(copied)))
+	for i, r := range recipients[:min(len(recipients), 9999)] { // as many as there are names for; count says how many there were
+		f.Set(fmt.Sprintf("recipient.%04d", i+1), r)
+	}
+	return f
+}
+
 // renewEscrow overwrites the escrow copies of earlier epochs and writes one of the epoch in force to the recipients of the last.
-// It returns the copy, nil when nobody is known to encrypt to.
-func (d *Directory) renewEscrow() ([]byte, error) {
+// It returns the copy and the recipients, none when nobody is known to encrypt to.
+func (d *Directory) renewEscrow() (copied []byte, recipients []string, err error) {
 	entries, err := os.ReadDir(d.EscrowFolder())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("renew escrow: %w", err)
+		return nil, nil, fmt.Errorf("renew escrow: %w", err)
 	}
 	current := d.EscrowPath(d.Keys.Epoch())
 	for _, e := range entries {
 		path := filepath.Join(d.EscrowFolder(), e.Name())
 		if strings.HasSuffix(e.Name(), ".age") && path != current || durable.IsTemp(e.Name()) {
 			if err := durable.Shred(path); err != nil {
-				return nil, fmt.Errorf("renew escrow: %w", err)
+				return nil, nil, fmt.Errorf("renew escrow: %w", err)
 			}
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(d.EscrowFolder(), "recipients.txt"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("renew escrow: %w", err)
+		return nil, nil, fmt.Errorf("renew escrow: %w", err)
 	}
-	recipients := strings.Fields(string(text))
+	recipients = strings.Fields(string(text))
 	if len(recipients) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var copied bytes.Buffer
-	if err := d.Keys.Escrow(&copied, recipients); err != nil {
-		return nil, fmt.Errorf("renew escrow: %w", err)
+	var buf bytes.Buffer
+	if err := d.Keys.Escrow(&buf, recipients); err != nil {
+		return nil, nil, fmt.Errorf("renew escrow: %w", err)
 	}
-	if err := durable.WriteFile(current, copied.Bytes(), 0o600); err != nil {
-		return nil, fmt.Errorf("renew escrow: %w", err)
+	if err := durable.WriteFile(current, buf.Bytes(), 0o600); err != nil {
+		return nil, nil, fmt.Errorf("renew escrow: %w", err)
 	}
-	return copied.Bytes(), nil
+	return buf.Bytes(), recipients, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"guia"
 	"guia/account"
+	"guia/directory"
 	"guia/durable"
 	"guia/ledger"
 	"guia/permit"
@@ -46,10 +46,7 @@ func writeEscrow(ctx context.Context, h *holder, actor guia.Actor, recipients []
 		return "", guia.RefuseCause(guia.Blocked, err, "directory.unwritable", folder)
 	}
 	return path, h.Ledger.Do(ctx, actor, permit.ActEscrow, func(tx *ledger.Tx) error {
-		var f guia.Fields
-		f.Set("count", fmt.Sprint(len(recipients)))
-		f.Set("digest", fmt.Sprintf("sha256:%x %d", sha256.Sum256(copied.Bytes()), copied.Len()))
-		_, err := tx.Record(guia.EscrowWritten, f)
+		_, err := tx.Record(guia.EscrowWritten, directory.EscrowFields(copied.Bytes(), recipients))
 		return err
 	})
 }
