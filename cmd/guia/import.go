@@ -17,6 +17,7 @@ import (
 
 	"guia"
 	"guia/intake"
+	"guia/permit"
 	"guia/source"
 	"guia/source/mapped"
 	"guia/source/mbox"
@@ -219,6 +220,10 @@ type importResult struct {
 // importFrom reads the input to its end. Interrupted at any moment, the same command goes on behind the last page that was stored.
 func (s *session) importFrom(ctx context.Context, path string, o importOptions) error {
 	start := time.Now()
+	// Also whether this file was imported before is for those to know who may import.
+	if err := s.may(ctx, permit.ActImport); err != nil {
+		return err
+	}
 	in, err := o.open(path)
 	if err != nil {
 		return err
