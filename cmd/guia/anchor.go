@@ -167,6 +167,12 @@ func (s *session) readAnchor(ctx context.Context, note []byte, path string) (pro
 	}
 	origin, _, _ := strings.Cut(string(note), "\n")
 	if origin == s.Ledger.Origin() {
+		// A key that this ledger does not know, over more events than it holds: an older copy of the directory, from before a change of
+		// the log key, looks like this.
+		text, _, _ := strings.Cut(string(note), "\n\n")
+		if c, err := proof.ParseCheckpoint([]byte(text + "\n")); err == nil && c.Size > int64(s.Ledger.Size()) {
+			return c, guia.Refuse(guia.Damaged, "anchor.unknown_key", path, c.Size, uint64(s.Ledger.Size()))
+		}
 		return kept, guia.RefuseCause(guia.Invalid, err, "anchor.signature", path)
 	}
 	return kept, guia.RefuseCause(guia.Invalid, err, "anchor.foreign", path, s.Ledger.Origin())

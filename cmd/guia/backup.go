@@ -9,6 +9,7 @@ import (
 
 	"guia"
 	"guia/archive"
+	"guia/ledger"
 )
 
 // setLine is a backup set as --json prints it.
@@ -48,6 +49,9 @@ func (p *program) backupCommand() *cobra.Command {
 			return p.tellSet("backup.verified", m)
 		}
 		return p.inside(func(ctx context.Context, s *session) error {
+			if err := s.soundness(ctx); err != nil {
+				return err
+			}
 			g := s.begin("backup.progress", true)
 			defer g.end()
 			m, err := archive.Backup(ctx, s.Directory, s.actor, place, func(done, of int64) { g.at(done, of, "") })
@@ -59,6 +63,17 @@ func (p *program) backupCommand() *cobra.Command {
 		})(cmd, args)
 	}
 	return cmd
+}
+
+// soundness refuses to copy damage as if it were whole.
+func (s *session) soundness(ctx context.Context) error {
+	g := s.begin("check.progress", false)
+	defer g.end()
+	report, err := s.Check(ctx, ledger.CheckOptions{Progress: func(done, of guia.Seq) { g.at(int64(done), int64(of), "") }})
+	if err == nil && len(report.Findings) > 0 {
+		err = guia.Refuse(guia.Damaged, "backup.damaged_directory", len(report.Findings))
+	}
+	return err
 }
 
 func (p *program) tellSet(key string, m archive.Manifest) error {
