@@ -100,7 +100,7 @@ type logLine struct {
 	event guia.Event
 }
 
-// log shows headers, newest first, and who did what for events of Guia itself. With --content it also shows what was said, as far as
+// log shows headers within the user's scopes, newest first, and who did what for events of Guia itself. With --content it also shows what was said, as far as
 // the user may see it, and that it was shown is an event before it is shown.
 func (s *session) log(ctx context.Context, o logOptions) error {
 	if err := s.may(ctx, permit.ActBrowse); err != nil {
@@ -175,9 +175,13 @@ func (s *session) logTable(lines []logLine, content bool) {
 	s.table(head, rows)
 }
 
-// walk calls fn with the wanted entries, at most o.number of them.
+// walk calls fn with the wanted entries that the user may know of, at most o.number of them.
 func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) error) error {
 	const page = 1024
+	limits, err := s.scopes(ctx, permit.ActBrowse)
+	if err != nil {
+		return err
+	}
 	size, left := s.Ledger.Size(), o.number
 	for at := guia.Seq(0); at < size; at += page {
 		n := min(page, size-at)
@@ -199,6 +203,13 @@ func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) 
 			slices.Reverse(entries)
 		}
 		for _, e := range entries {
+			allowed, err := limits.allowAll(ctx, []guia.Seq{e.Seq})
+			if err != nil {
+				return err
+			}
+			if !allowed {
+				continue
+			}
 			if err := fn(e); err != nil {
 				return err
 			}
@@ -231,6 +242,8 @@ func (s *session) line(ctx context.Context, e ledger.Entry, logins map[string]st
 		if l.Actor = logins[actor]; l.Actor == "" {
 			l.Actor = actor
 		}
+	} else if event.Fields.Get("actor.via") != "" {
+		l.Actor = "?" + event.Fields.Get("name") // who claimed to have an account
 	}
 	return l, nil
 }

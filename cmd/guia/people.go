@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"guia"
+	"guia/lang"
 	"guia/ledger"
 	"guia/people"
 	"guia/permit"
@@ -71,31 +73,24 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 	if err := s.searchable(ctx); err != nil {
 		return err
 	}
-	var entries []people.Entry
-	if onDay {
-		entries, err = s.parts.people.On(ctx, day, name)
-	} else {
-		entries, err = s.parts.people.Find(ctx, name)
-	}
-	if err != nil {
-		return err
-	}
 	limits, err := s.scopes(ctx, permit.ActSearch)
 	if err != nil {
 		return err
 	}
-	shown := 0
+	var entries []people.Entry
+	if onDay {
+		if entries, err = s.parts.people.On(ctx, day, name); err == nil {
+			entries, err = s.known(ctx, limits, entries)
+		}
+	} else {
+		entries, err = s.findPeople(ctx, limits, name)
+	}
+	if err != nil {
+		return err
+	}
 	var rows [][]string
 	for i := range entries {
 		e := &entries[i]
-		allowed, err := s.mayKnow(ctx, limits, e)
-		if err != nil {
-			return err
-		}
-		if !allowed {
-			continue
-		}
-		shown++
 		if s.json {
 			if err := s.emit(lineOf(e)); err != nil {
 				return err
@@ -107,7 +102,7 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 	if s.json {
 		return nil
 	}
-	if shown == 0 {
+	if len(entries) == 0 {
 		s.say("people.nobody")
 		return nil
 	}
@@ -118,21 +113,57 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 	return nil
 }
 
-// mayKnow reports whether one of the events that tell of a person is within the limits.
-func (s *session) mayKnow(ctx context.Context, limits scopes, e *people.Entry) (bool, error) {
-	if permit.AllowsAll(limits.all) || permit.Allows(limits.all, permit.Place{Person: e.Person}) {
-		return true, nil
+// findPeople is the newest entry of everyone who was ever called so, as far as the user may know that they were.
+func (s *session) findPeople(ctx context.Context, limits scopes, name string) ([]people.Entry, error) {
+	found, err := s.parts.people.Find(ctx, name)
+	if err != nil || permit.AllowsAll(limits.all) {
+		return found, err
 	}
-	for _, seq := range e.Seqs {
-		event, err := s.Ledger.Event(ctx, seq)
+	var allowed []people.Entry
+	for i := range found {
+		// A name that the user may not know must not find anybody, nor show beside one that they may.
+		history, err := s.parts.people.History(ctx, found[i].Person)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if limits.allow(&event) {
-			return true, nil
+		history = slices.DeleteFunc(history, func(e people.Entry) bool { return !called(&e, name) })
+		if history, err = s.known(ctx, limits, history); err != nil {
+			return nil, err
+		}
+		if len(history) > 0 {
+			allowed = append(allowed, history[len(history)-1])
 		}
 	}
-	return false, nil
+	return allowed, nil
+}
+
+// called reports whether an entry itself is what [people.People.Find] looks for.
+func called(e *people.Entry, name string) bool {
+	name = strings.TrimSpace(name)
+	folded := lang.Fold(name)
+	return e.Key == name || strings.Contains(lang.Fold(e.Name), folded) || strings.Contains(lang.Fold(e.Address), folded)
+}
+
+// known are the entries of which every event that says so is within the limits.
+func (s *session) known(ctx context.Context, limits scopes, entries []people.Entry) ([]people.Entry, error) {
+	if permit.AllowsAll(limits.all) {
+		return entries, nil
+	}
+	var known []people.Entry
+	for i := range entries {
+		e := &entries[i]
+		allowed := permit.Allows(limits.all, permit.Place{Person: e.Person})
+		if !allowed {
+			var err error
+			if allowed, err = limits.allowAll(ctx, e.Seqs); err != nil {
+				return nil, err
+			}
+		}
+		if allowed {
+			known = append(known, *e)
+		}
+	}
+	return known, nil
 }
 
 func lineOf(e *people.Entry) personLine {

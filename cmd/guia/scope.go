@@ -29,6 +29,20 @@ func (c scopes) allow(e *guia.Event) bool {
 	return permit.Allows(c.all, place)
 }
 
+// allowAll reports whether there are such events and all of them lie within the limits.
+func (c scopes) allowAll(ctx context.Context, seqs []guia.Seq) (bool, error) {
+	if permit.AllowsAll(c.all) {
+		return true, nil
+	}
+	for _, seq := range seqs {
+		event, err := c.session.Ledger.Event(ctx, seq)
+		if err != nil || !c.allow(&event) {
+			return false, err
+		}
+	}
+	return len(seqs) > 0, nil
+}
+
 // index is what the index may show.
 func (c scopes) index() index.Scope {
 	s := index.Scope{All: permit.AllowsAll(c.all)}

@@ -112,7 +112,7 @@ func (s *session) query(ctx context.Context, q question, limits scopes) (query i
 		query.Kinds = []string{q.kind}
 	}
 	if q.person != "" {
-		if query.Persons, err = s.persons(ctx, q.person); err != nil || len(query.Persons) == 0 {
+		if query.Persons, err = s.persons(ctx, limits, q.person); err != nil || len(query.Persons) == 0 {
 			return query, false, err
 		}
 	}
@@ -124,12 +124,12 @@ func (s *session) query(ctx context.Context, q question, limits scopes) (query i
 	return query, true, nil
 }
 
-// persons are the pseudonyms of everybody who was ever called so, or the one whose pseudonym it is.
-func (s *session) persons(ctx context.Context, name string) ([]string, error) {
+// persons are the pseudonyms of everybody of whom the user may know that they were ever called so, or the one whose pseudonym it is.
+func (s *session) persons(ctx context.Context, limits scopes, name string) ([]string, error) {
 	if _, err := guia.ParseID16(name); err == nil {
 		return []string{name}, nil
 	}
-	found, err := s.parts.people.Find(ctx, name)
+	found, err := s.findPeople(ctx, limits, name)
 	var ids []string
 	for _, e := range found {
 		ids = append(ids, e.Person.String())

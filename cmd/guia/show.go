@@ -84,7 +84,7 @@ func (s *session) prove(ctx context.Context, e ledger.Entry) (proven, error) {
 	return proven{p, c}, nil
 }
 
-// showProof prints the C2SP tlog-proof of an event. It holds nothing personal: whoever may browse may have it.
+// showProof prints the C2SP tlog-proof of an event. It holds nothing personal: whoever may browse there may have it.
 func (s *session) showProof(ctx context.Context, seq guia.Seq) error {
 	if err := s.may(ctx, permit.ActBrowse); err != nil {
 		return err
@@ -92,6 +92,17 @@ func (s *session) showProof(ctx context.Context, seq guia.Seq) error {
 	e, err := s.Ledger.Entry(ctx, seq)
 	if err != nil {
 		return err
+	}
+	limits, err := s.scopes(ctx, permit.ActBrowse)
+	if err != nil {
+		return err
+	}
+	allowed, err := limits.allowAll(ctx, []guia.Seq{seq})
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return s.do(ctx, permit.ActBrowse, func(*ledger.Tx) error { return guia.Refuse(guia.Denied, "show.outside", uint64(seq)) })
 	}
 	p, err := s.prove(ctx, e)
 	if err != nil {
