@@ -92,6 +92,7 @@ type build struct {
 
 	name     string // of the case
 	items    []guia.Seq
+	scopes   []string // of the actor
 	redactor *redactor
 	preview  Preview
 
@@ -178,11 +179,10 @@ func (b *build) readCase(ctx context.Context) (err error) {
 	}
 	var hidden []guia.Seq
 	err = b.l.Do(ctx, b.actor, permit.ActExport, func(tx *ledger.Tx) error {
-		scopes, err := permit.ScopesIn(tx.Tx, b.actor.User, permit.ActExport)
-		if err != nil {
+		if b.scopes, err = permit.ScopesIn(tx.Tx, b.actor.User, permit.ActExport); err != nil {
 			return err
 		}
-		if hidden = where.hidden(scopes, b.items); len(hidden) > 0 {
+		if hidden = where.hidden(b.scopes, b.items); len(hidden) > 0 {
 			return recordRefusal(tx, b.req.Case, hidden)
 		}
 		return nil
@@ -202,15 +202,15 @@ func (b *build) learn(ctx context.Context) error {
 		b.preview.Rules = append(b.preview.Rules, RuleCount{Rule: one.kind + "=" + one.value})
 	}
 	if b.req.Redact.has("person") {
-		people := map[personKey]int{}
+		all := newGathering()
 		err := b.each(ctx, b.items, false, func(d *disclosed) error {
-			b.redactor.learn(people, &d.Leaf.Header, d.fields)
+			b.redactor.learn(all, &d.Leaf.Header, d.fields)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		b.redactor.people = people
+		b.redactor.known = all.known(b.req.Redact.rules)
 	}
 	err := b.each(ctx, b.items, false, func(d *disclosed) error {
 		b.preview.count(d.fields, d.judgement)

@@ -7,6 +7,7 @@ import (
 
 	"guia"
 	"guia/ledger"
+	"guia/permit"
 )
 
 // custody finds the events that tell what happened to the records of the case up to the checkpoint: the imports that brought them
@@ -14,6 +15,7 @@ import (
 // It reads the whole ledger once and decrypts only events of the program itself and gaps.
 func (b *build) custody(ctx context.Context) ([]guia.Seq, error) {
 	var found []guia.Seq
+	gaps := map[guia.Seq]bool{}
 	actors := map[string]bool{}
 	accounts := map[string]guia.Seq{} // user.added by account
 	actorOf := map[guia.Seq][]string{}
@@ -33,6 +35,9 @@ func (b *build) custody(ctx context.Context) ([]guia.Seq, error) {
 		if !b.concerns(&e) {
 			return nil
 		}
+		if e.Type == guia.SourceGap && permit.Allows(b.scopes, placeOf(b.l, &e)) {
+			gaps[e.Seq] = true
+		}
 		found = append(found, e.Seq)
 		for _, account := range who {
 			actors[account] = true
@@ -42,6 +47,7 @@ func (b *build) custody(ctx context.Context) ([]guia.Seq, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.redactor.gaps = gaps
 	if !b.withholdsActors() {
 		found = append(found, accountsOf(actors, accounts, actorOf)...)
 		slices.Sort(found)

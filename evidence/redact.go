@@ -28,8 +28,10 @@ var ruleKinds = []string{"field", "person", "record", "passage"}
 
 // ParseRedaction reads rules, each argument one or several joined by commas:
 //
-//	field=NAME[,NAME…]  the field and everything under it: text, raw, sender, sender.name, file.0001, time
-//	person=WHO          everything of that sender: identity, content and raw; WHO is a name, an address or an identifier
+//	field=NAME[,NAME…]  the field and everything under it: text, raw, sender, sender.name, file.0001, time; with anything of the
+//	                    conversation the origin, which names it too
+//	person=WHO          everything of that sender: identity, content, raw and origin; WHO is a name, an address or an identifier.
+//	                    What direct and group conversations are called is withheld where they speak or are named in it
 //	record=SEQ[,SEQ…]   every field of that event
 //	passage=TEXT        every piece of text in which any part of an occurrence stands, and every other field that contains it;
 //	                    letters are compared as the search compares them, white space not at all
@@ -134,54 +136,14 @@ func (r Redaction) String() string {
 	return strings.Join(words, ",")
 }
 
-// personKey names a person within a source.
-type personKey struct {
-	source guia.SourceName
-	key    string
-}
-
-// redactor judges fields. It may be asked by many goroutines; people is set between two passes.
+// redactor judges fields. It may be asked by many goroutines; known and gaps are set between two passes.
 type redactor struct {
 	Redaction
-	people map[personKey]int // the person rule that withholds this person
+	known acquaintance
+	gaps  map[guia.Seq]bool // gaps in the chain of custody of which the exporter may see where and why
 }
 
 func newRedactor(r Redaction) *redactor { return &redactor{Redaction: r} }
-
-// learn finds out under which identifiers the named persons speak, so that a record in which they have another name is withheld
-// too. It only fills people: the redactor may be judging at the same time, and gets them when all are known.
-func (r *redactor) learn(people map[personKey]int, header *guia.Header, fields []vault.Disclosure) {
-	if key := senderKey(fields); key != "" {
-		if i := r.person(header, fields); i >= 0 {
-			people[personKey{header.Source, key}] = i
-		}
-	}
-}
-
-func senderKey(fields []vault.Disclosure) string {
-	if key := value(fields, "sender.key"); key != "" {
-		return key
-	}
-	return value(fields, "person.key")
-}
-
-// person returns the person rule that applies to a record, or -1.
-func (r *redactor) person(header *guia.Header, fields []vault.Disclosure) int {
-	if i, ok := r.people[personKey{header.Source, senderKey(fields)}]; ok {
-		return i
-	}
-	for i, one := range r.rules {
-		if one.kind != "person" {
-			continue
-		}
-		for _, name := range [...]string{"sender.key", "person.key", "sender.name", "sender.address", "sender.phone"} {
-			if v := value(fields, name); v != "" && (v == one.value || squeeze(v) == one.folded) {
-				return i
-			}
-		}
-	}
-	return -1
-}
 
 // judgement is what becomes of the fields of one event.
 type judgement struct {
@@ -193,7 +155,7 @@ type judgement struct {
 // judge decides which fields of an event are withheld. custody says that it is an event of the chain of custody.
 func (r *redactor) judge(seq guia.Seq, header *guia.Header, fields []vault.Disclosure, custody bool) judgement {
 	j := judgement{hide: make([]bool, len(fields)), hits: make([]int, len(r.rules))}
-	j.hideAlways(header, fields, custody)
+	j.hideAlways(header, fields, custody, r.gaps[seq])
 	hide := func(rule, field int) {
 		if !fields[field].Forgotten {
 			j.hide[field] = true
@@ -218,26 +180,31 @@ func (r *redactor) judge(seq guia.Seq, header *guia.Header, fields []vault.Discl
 			}
 		}
 	}
+	if rule, names := r.whereabouts(person, header, fields); rule >= 0 {
+		for i, f := range fields {
+			if slices.Contains(names, f.Name) && !j.hide[i] {
+				hide(rule, i)
+			}
+		}
+	}
+	if r.withholdsConversations() {
+		j.hideConversation(fields)
+	}
 	j.hideRepetitions(fields, r.has("passage"))
 	return j
 }
 
-// personal reports whether a field belongs to the sender.
-func personal(name string) bool {
-	slot, ok := guia.SlotOf(name)
-	return ok && slot != guia.SlotRecord
-}
-
 // hideAlways withholds what no rule needs to name: of the intent of a bundle, and of the search for passages before it, the words
 // of its redaction; of a gap that is there for
-// the chain of custody only everything but where and why.
-func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, custody bool) {
+// the chain of custody only everything but where and why, and these too unless the exporter may see it.
+func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, custody, mayKnow bool) {
 	forPassage := header.Type == guia.SearchMade && value(fields, "act") == string(permit.ActExport)
 	for i, f := range fields {
 		slot, _ := guia.SlotOf(f.Name)
 		switch {
 		case header.Type == guia.SourceGap && custody:
-			j.hide[i] = slot != guia.SlotRecord && f.Name != "reason" || under(f.Name, "conversation")
+			told := slot == guia.SlotRecord && f.Name != "origin" || mayKnow && (f.Name == "origin" || f.Name == "reason")
+			j.hide[i] = !told || under(f.Name, "conversation")
 		case header.Type == guia.BundleStarted:
 			j.hide[i] = under(f.Name, "text") && !f.Forgotten
 		case forPassage:
@@ -250,6 +217,28 @@ func (j *judgement) hideAlways(header *guia.Header, fields []vault.Disclosure, c
 var ours = []string{
 	"channel", "class", "entity", "grade", "import", "mark", "normaliser", "place", "place.basis", "raw", "raw.file", "raw.type", "same_as",
 	"tier", "tier.basis",
+}
+
+// withholdsConversations reports whether a rule is about the fields that tell which conversation it was.
+func (r Redaction) withholdsConversations() bool {
+	return slices.ContainsFunc(r.rules, func(one rule) bool { return one.kind == "field" && under(one.value, "conversation") })
+}
+
+// hideConversation withholds what says again which conversation it was: the origin, and an identifier that holds the withheld name.
+func (j *judgement) hideConversation(fields []vault.Disclosure) {
+	name := ""
+	for i, f := range fields {
+		if f.Name == "conversation.name" && j.hide[i] {
+			name = bare(string(f.Value))
+		}
+	}
+	for i, f := range fields {
+		again := f.Name == "origin" || f.Name == "conversation.key" && name != "" && strings.Contains(bare(string(f.Value)), name)
+		if again && !j.hide[i] && !f.Forgotten {
+			j.hide[i] = true
+			j.automatic++
+		}
+	}
 }
 
 // hideRepetitions withholds the fields that say again what another withheld field says, and, when there are passages, the bytes

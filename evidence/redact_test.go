@@ -11,6 +11,7 @@ import (
 	"guia/canon"
 	"guia/evidence/verify"
 	"guia/lang"
+	"guia/permit"
 	"guia/source"
 	"guia/vault"
 )
@@ -73,9 +74,9 @@ func TestEachKindOfRuleWithholdsAndTheRestStillVerifies(t *testing.T) {
 		{"field=tier,grade", [3][]string{{"grade", "tier", "tier.basis"}, {"grade", "tier", "tier.basis"}, {"grade", "tier", "tier.basis"}}, nil, []string{"claim.grade_unknown"}},
 		{"field=" + all[0] + "," + all[len(all)-1], [3][]string{{"channel", "raw", "time.zone"}, {"channel", "raw", "time.zone"}, {"channel", "raw", "time.zone"}}, nil, nil},
 		{"field=actor", [3][]string{}, []string{o.ana.User.String(), `"ana"`}, nil},
-		{"person=chan", [3][]string{personalNames(all), {"raw", "raw.type", "sender.key", "sender.name", "source_key", "text.0000"}, nil}, []string{"The Boss", "U-Chan", "plan of Chan", "the subject"}, []string{"claim.mentions_not_searched", "claim.files_not_searched"}},
-		{"person=Chan@Example.com", [3][]string{personalNames(all), {"raw", "raw.type", "sender.key", "sender.name", "source_key", "text.0000"}, nil}, []string{"U-Chan"}, nil},
-		{"person=U-Ana", [3][]string{nil, nil, {"file.0001", "file.0001.name", "file.0001.type", "raw", "raw.type", "sender.address", "sender.key", "sender.name", "source_key", "text.0000"}}, []string{"mentions Chan"}, nil},
+		{"person=chan", [3][]string{personalNames(all), {"origin", "raw", "raw.type", "sender.key", "sender.name", "source_key", "text.0000"}, nil}, []string{"The Boss", "U-Chan", "plan of Chan", "the subject"}, []string{"claim.mentions_not_searched", "claim.files_not_searched"}},
+		{"person=Chan@Example.com", [3][]string{personalNames(all), {"origin", "raw", "raw.type", "sender.key", "sender.name", "source_key", "text.0000"}, nil}, []string{"U-Chan"}, nil},
+		{"person=U-Ana", [3][]string{nil, nil, {"file.0001", "file.0001.name", "file.0001.type", "origin", "raw", "raw.type", "sender.address", "sender.key", "sender.name", "source_key", "text.0000"}}, []string{"mentions Chan"}, nil},
 	} {
 		t.Run(w.rule, func(t *testing.T) {
 			o := &office{t, o.Directory, o.ctx, o.ana}
@@ -136,7 +137,7 @@ func fieldNames(o *office, seq guia.Seq) (names []string) {
 
 func personalNames(all []string) (names []string) {
 	for _, name := range all {
-		if slot, _ := guia.SlotOf(name); slot != guia.SlotRecord {
+		if slot, _ := guia.SlotOf(name); slot != guia.SlotRecord || name == "origin" {
 			names = append(names, name)
 		}
 	}
@@ -288,6 +289,92 @@ func TestLookingForAPassageIsRecordedAndItsWordsStandInNoBundle(t *testing.T) {
 	}
 	if n := strings.Count(p.view(), lang.Text(lang.English, "view.act.search_made")); n != 3 {
 		t.Errorf("the custody tells of %d searches, want 3", n)
+	}
+}
+
+// What a conversation is called often says who is in it, and the origin says what it is called.
+func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
+	in := func(r source.Record, stream, name, kind string) source.Record {
+		r.Stream, r.StreamName, r.StreamKind, r.Origin = stream, name, kind, name+"/2026-01-02.json#1"
+		return r
+	}
+	where := []string{"conversation.key", "conversation.name", "origin", "raw"}
+	o := newOffice(t)
+	seqs := o.bring("acme",
+		in(says("1", "Chan", "one"), "D1", "mpdm-tmchan--ana-1", "group"),
+		in(says("2", "Ana", "two"), "D1", "mpdm-tmchan--ana-1", "group"), // Chan speaks there
+		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),     // only the name tells of Chan
+		in(says("4", "Ana", "four"), "D3", "dm-ana--lei", "direct"),
+		in(says("5", "Ana", "five"), "C5", "project-nightingale", "channel"),
+		in(says("6", "Ana", "six"), "nightingale-6", "nightingale", "channel"),
+	)
+	c := o.open("case", seqs...)
+	for _, w := range []struct {
+		rule   string
+		hidden [6][]string // of what tells where it was
+		gone   []string
+	}{
+		{"person=Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"tmchan", "dm-Chan"}},
+		{"person=U-Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"tmchan", "dm-Chan"}},
+		{"field=conversation.name", [6][]string{where[1:], where[1:], where[1:], where[1:], where[1:], where}, []string{"nightingale", "mpdm-"}},
+		{"field=conversation.key", [6][]string{
+			{"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"},
+		}, []string{"/2026-01-02.json"}},
+	} {
+		p := o.build(o.request(c, w.rule))
+		for i, seq := range seqs {
+			got := slices.DeleteFunc(p.withheld(seq, verify.Redacted), func(name string) bool { return !slices.Contains(where, name) })
+			if !slices.Equal(got, w.hidden[i]) {
+				t.Errorf("%s: record %d: withheld %v, want %v", w.rule, i+1, got, w.hidden[i])
+			}
+		}
+		for _, gone := range w.gone {
+			if got := p.holds(gone); got != nil {
+				t.Errorf("%s: %q stands in %v", w.rule, gone, got)
+			}
+		}
+		if plan, err := Plan(o.ctx, o.Ledger, o.ana, c, o.request(c, w.rule).Redact); err != nil || plan.Redacted != int(p.Cover.Redacted) {
+			t.Errorf("%s: planned %d, withheld %d, %v", w.rule, plan.Redacted, p.Cover.Redacted, err)
+		}
+	}
+}
+
+func TestGapsTellWhereAndWhyOnlyToWhoMaySeeThem(t *testing.T) {
+	o := newOffice(t)
+	gap := func(key, stream, name string) source.Record {
+		r := source.Record{Key: key, Type: guia.SourceGap, Stream: stream, StreamName: name, Origin: name + "/2026-01-02.json"}
+		r.Extra.Set("reason", "cut off in "+name)
+		return r
+	}
+	seqs := o.bring("acme", says("1", "Chan", "one"), gap("g1", "C1", "seen-by-eva"), gap("g2", "HR", "dismissal-of-chan"))
+	e, err := o.Ledger.Entry(o.ctx, seqs[0])
+	must(t, err)
+	eva := o.hire("eva", permit.Grant{Role: permit.Officer, Scope: "stream:" + e.Leaf.Stream.String()})
+	c, err := OpenCase(o.ctx, o.Ledger, eva, "eva's")
+	must(t, err)
+	_, err = Add(o.ctx, o.Ledger, eva, c, seqs[:1])
+	must(t, err)
+	for _, w := range []struct {
+		by           guia.Actor
+		rule         []string
+		seen, hidden bool // whether the gaps' words stand in the bundle
+	}{
+		{eva, nil, true, false},
+		{o.ana, nil, true, true},
+		{o.ana, []string{"person=Chan"}, true, false},
+	} {
+		result, err := Build(o.ctx, o.Ledger, w.by, o.request(c, w.rule...), nil)
+		must(t, err)
+		p := o.read(result)
+		for _, around := range [][2]string{{"cut off in ", ""}, {"", "/2026-01-02.json"}} {
+			if got := p.holds(around[0] + "seen-by-eva" + around[1]); (got != nil) != w.seen {
+				t.Errorf("%s %v: of the gap that eva may see %q stands in %v", w.by.Login, w.rule, around, got)
+			}
+			if got := p.holds(around[0] + "dismissal-of-chan" + around[1]); (got != nil) != w.hidden {
+				t.Errorf("%s %v: of the other gap %q stands in %v", w.by.Login, w.rule, around, got)
+			}
+		}
 	}
 }
 
