@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"guia"
 	"guia/archive"
 	"guia/ledger"
 	"guia/permit"
@@ -13,14 +14,24 @@ import (
 
 func (p *program) doctorCommand() *cobra.Command {
 	var support string
+	var sweep bool
 	cmd := &cobra.Command{Use: "doctor", Args: needs(0, 0)}
 	cmd.Flags().StringVar(&support, "support", "", "")
-	cmd.RunE = p.inside(func(ctx context.Context, s *session) error {
-		if support != "" {
-			return s.support(ctx, s.abs(support))
+	cmd.Flags().BoolVar(&sweep, "sweep", false, "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if sweep && support != "" {
+			return guia.Refuse(guia.Invalid, "cmd.exclusive", "--sweep", "--support")
 		}
-		return s.doctor(ctx)
-	})
+		return p.inside(func(ctx context.Context, s *session) error {
+			switch {
+			case sweep:
+				return s.sweep(ctx)
+			case support != "":
+				return s.support(ctx, s.abs(support))
+			}
+			return s.doctor(ctx)
+		})(cmd, args)
+	}
 	return cmd
 }
 
@@ -76,6 +87,28 @@ func (s *session) tellHealth(h archive.Health) {
 		pairs = append(pairs, s.text("severity."+string(f.Severity)), sentence)
 	}
 	s.pairs(pairs...)
+}
+
+// sweep removes the files of events that were never committed, at least a day old: they belong to nothing.
+func (s *session) sweep(ctx context.Context) error {
+	if err := s.may(ctx, permit.ActBackup); err != nil {
+		return err
+	}
+	release, err := s.HoldStill() // a copy is made of the same files
+	if err != nil {
+		return err
+	}
+	defer release()
+	swept, err := s.Vault.Sweep(ctx, s.Ledger.Size())
+	if err != nil {
+		return err
+	}
+	n := swept.Blobs + swept.Temps
+	if s.json {
+		return s.emit(map[string]int{"swept": n})
+	}
+	s.say("doctor.swept", n)
+	return nil
 }
 
 // support writes the archive for whoever helps.
