@@ -303,7 +303,7 @@ func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
 	seqs := o.bring("acme",
 		in(says("1", "Chan", "one"), "D1", "mpdm-tmchan--ana-1", "group"),
 		in(says("2", "Ana", "two"), "D1", "mpdm-tmchan--ana-1", "group"), // Chan speaks there
-		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),     // only the name tells of Chan
+		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),    // only the name tells of Chan
 		in(says("4", "Ana", "four"), "D3", "dm-ana--lei", "direct"),
 		in(says("5", "Ana", "five"), "C5", "project-nightingale", "channel"),
 		in(says("6", "Ana", "six"), "nightingale-6", "nightingale", "channel"),
@@ -318,8 +318,12 @@ func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
 		{"person=U-Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"tmchan", "dm-Chan"}},
 		{"field=conversation.name", [6][]string{where[1:], where[1:], where[1:], where[1:], where[1:], where}, []string{"nightingale", "mpdm-"}},
 		{"field=conversation.key", [6][]string{
-			{"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"},
-			{"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"}, {"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
+			{"conversation.key", "origin", "raw"},
 		}, []string{"/2026-01-02.json"}},
 	} {
 		p := o.build(o.request(c, w.rule))

@@ -41,8 +41,14 @@ func bundle(t *testing.T) (name, vkey string) {
 	w, err := verify.NewWriter(&out)
 	must(err)
 	for _, file := range []struct{ name, content string }{
-		{"cover.json", string(cover)}, {"records.jsonl", ""}, {"custody.jsonl", ""}, {"checkpoint", string(checkpoint)},
-		{"keys/log.vkey", vkey + "\n"}, {"keys/log.pem", string(pem)}, {"view.html", "x"}, {"HOW-TO-VERIFY.txt", "x"},
+		{"cover.json", string(cover)},
+		{"records.jsonl", ""},
+		{"custody.jsonl", ""},
+		{"checkpoint", string(checkpoint)},
+		{"keys/log.vkey", vkey + "\n"},
+		{"keys/log.pem", string(pem)},
+		{"view.html", "x"},
+		{"HOW-TO-VERIFY.txt", "x"},
 	} {
 		must(w.Add(file.name, []byte(file.content)))
 	}

@@ -43,7 +43,7 @@ func Text() []byte {
 		b.WriteString(title + "\n" + strings.Repeat("=", places(title)) + "\n")
 		for _, key := range []string{"howto.what", "howto.need", "howto.steps", "howto.answer", "howto.proves", "howto.not"} {
 			b.WriteByte('\n')
-			for _, paragraph := range strings.Split(lang.Text(l, key), "\n") {
+			for paragraph := range strings.SplitSeq(lang.Text(l, key), "\n") {
 				wrap(&b, "", paragraph)
 			}
 		}

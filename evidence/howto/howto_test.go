@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -293,7 +294,7 @@ func shell(t testing.TB, script, dir, key string) (string, int) {
 	cmd := exec.Command(sh, file, key)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + path}
 	out, err := cmd.CombinedOutput()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()

@@ -30,7 +30,6 @@ type fixture struct {
 	files      map[string][]byte // more files, or other contents
 	cover      func(*Cover)
 	checkpoint func(proof.Checkpoint) proof.Checkpoint
-	order      []string // "" means as it comes
 }
 
 func newSigner(t testing.TB) *proof.Signer {

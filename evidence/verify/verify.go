@@ -359,10 +359,11 @@ func (v *verification) unreferenced() {
 		if e.referenced {
 			continue
 		}
-		switch k, _, _ := kindOf(e.name); k {
-		case kindFile:
+		k, _, _ := kindOf(e.name)
+		if k == kindFile {
 			v.fault(stageFiles, e.name, "verify.file.unnamed")
-		case kindProof:
+		}
+		if k == kindProof {
 			v.fault(stageProofs, e.name, "verify.proof.unnamed")
 		}
 	}

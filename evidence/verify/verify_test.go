@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -322,9 +323,7 @@ func TestDishonestCourier(t *testing.T) {
 	}
 	for _, name := range names {
 		changed := map[string][]byte{}
-		for n, content := range files {
-			changed[n] = content
-		}
+		maps.Copy(changed, files)
 		changed[name] = append(bytes.Clone(files[name]), '\n')
 		if r := check(zipOf(names, changed), f.trust()); r.Verdict != Damaged {
 			t.Errorf("%s longer: got %s", name, r.Verdict)
@@ -343,9 +342,7 @@ func TestDishonestCourier(t *testing.T) {
 		"consistency/1-2-3", "proofs/-1.tlog-proof", strings.Repeat("a", 300),
 	} {
 		changed := map[string][]byte{name: {}}
-		for n, content := range files {
-			changed[n] = content
-		}
+		maps.Copy(changed, files)
 		if r := check(zipOf(append(slices.Clone(names), name), changed), f.trust()); r.Verdict != Damaged {
 			t.Errorf("with %q: got %s", name, r.Verdict)
 		}

@@ -35,7 +35,7 @@ func (b *Writer) Add(name string, content []byte) error {
 		return err
 	}
 	b.digests = append(b.digests, Digest{name, sha256.Sum256(content)})
-	packed, method := content, uint16(zip.Store)
+	packed, method := content, zip.Store
 	if len(content) > 64 && name != nameMimetype {
 		var deflated bytes.Buffer
 		w, err := flate.NewWriter(&deflated, 5)
