@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -64,7 +63,8 @@ func watch(t testing.TB, j job, n int, f fault, fromStart bool) (said, trace) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("system calls are watched on Linux on amd64 only")
 	}
-	file := filepath.Join(memory(t), "trace")
+	file := j.path + ".trace"
+	defer os.Remove(file)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(j.environ(), "GUIATEST_TRACE="+file, fmt.Sprintf("GUIATEST_FAULT=%d,%t,%s", n, fromStart, f))
 	var out, trouble bytes.Buffer
