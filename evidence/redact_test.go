@@ -301,8 +301,8 @@ func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
 	where := []string{"conversation.key", "conversation.name", "origin", "raw"}
 	o := newOffice(t)
 	seqs := o.bring("acme",
-		in(says("1", "Chan", "one"), "D1", "mpdm-tmchan--ana-1", "group"),
-		in(says("2", "Ana", "two"), "D1", "mpdm-tmchan--ana-1", "group"), // Chan speaks there
+		in(says("1", "Chan", "one"), "D1", "mpdm-theboss--ana-1", "group"),
+		in(says("2", "Ana", "two"), "D1", "mpdm-theboss--ana-1", "group"), // Chan speaks there
 		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),    // only the name tells of Chan
 		in(says("4", "Ana", "four"), "D3", "dm-ana--lei", "direct"),
 		in(says("5", "Ana", "five"), "C5", "project-nightingale", "channel"),
@@ -314,8 +314,8 @@ func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
 		hidden [6][]string // of what tells where it was
 		gone   []string
 	}{
-		{"person=Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"tmchan", "dm-Chan"}},
-		{"person=U-Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"tmchan", "dm-Chan"}},
+		{"person=Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"theboss", "dm-Chan"}},
+		{"person=U-Chan", [6][]string{where, where, where, nil, nil, nil}, []string{"theboss", "dm-Chan"}},
 		{"field=conversation.name", [6][]string{where[1:], where[1:], where[1:], where[1:], where[1:], where}, []string{"nightingale", "mpdm-"}},
 		{"field=conversation.key", [6][]string{
 			{"conversation.key", "origin", "raw"},
