@@ -303,7 +303,7 @@ func TestConversationsDoNotNameWhatIsWithheld(t *testing.T) {
 	seqs := o.bring("acme",
 		in(says("1", "Chan", "one"), "D1", "mpdm-theboss--ana-1", "group"),
 		in(says("2", "Ana", "two"), "D1", "mpdm-theboss--ana-1", "group"), // Chan speaks there
-		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),    // only the name tells of Chan
+		in(says("3", "Ana", "three"), "D2", "dm-Chan--ana", "direct"),     // only the name tells of Chan
 		in(says("4", "Ana", "four"), "D3", "dm-ana--lei", "direct"),
 		in(says("5", "Ana", "five"), "C5", "project-nightingale", "channel"),
 		in(says("6", "Ana", "six"), "nightingale-6", "nightingale", "channel"),
