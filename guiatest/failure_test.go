@@ -41,7 +41,7 @@ func inNamespace(t *testing.T, j job, mounts string) said {
 // goes on, and when there is room again the same process goes on with the same import.
 func TestAFullDiskRefusesAndFreeingSpaceIsEnough(t *testing.T) {
 	t.Parallel()
-	for large, size := range map[int]string{0: "8m", 15: "24m"} { // mostly the database runs full, or mostly the blobs
+	for large, size := range map[int]string{0: "16m", 15: "36m"} { // mostly the database runs full, or mostly the blobs
 		disk := t.TempDir()
 		j := job{work: "full", path: filepath.Join(disk, "data"), company: guiatest.Company{Seed: 2, Records: 400, Page: 10, Large: large}}
 		s := inNamespace(t, j, "mount -t tmpfs -o size="+size+" none '"+disk+"'")
@@ -58,9 +58,9 @@ func (j job) full(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size := 5 << 20
+	size := 12 << 20
 	if j.company.Large > 0 {
-		size = 17 << 20
+		size = 28 << 20
 	}
 	if err := os.WriteFile(ballast, make([]byte, size), 0o600); err != nil {
 		return err
