@@ -548,8 +548,10 @@ func explain(err error) error {
 	case sqlite3.SQLITE_FULL:
 		return guia.RefuseCause(guia.Blocked, err, "db.full")
 	case sqlite3.SQLITE_ERROR: // the program asks for what its own migrations made
-		if text := err.Error(); strings.Contains(text, "no such ") || strings.Contains(text, "already exists") || strings.Contains(text, "malformed") {
-			return guia.RefuseCause(guia.Damaged, err, "db.corrupt")
+		for _, told := range []string{"no such ", "already exists", "malformed", "unsupported file format", "unsupported encoding"} {
+			if strings.Contains(err.Error(), told) {
+				return guia.RefuseCause(guia.Damaged, err, "db.corrupt")
+			}
 		}
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return guia.RefuseCause(guia.Damaged, err, "db.corrupt")

@@ -490,3 +490,42 @@ func TestPagesHaveTheMeasuredSize(t *testing.T) {
 		t.Errorf("pages of %d bytes, want %d", got, pageSize)
 	}
 }
+
+// TestEveryBitOfTheHeaderThatMattersIsDamageOrHarmless flips the bits of the file's first hundred bytes (sqlite.org/fileformat2.html, 1.3).
+func TestEveryBitOfTheHeaderThatMattersIsDamageOrHarmless(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := open(t, path, Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 800 {
+		if bit%8 != 1 && testing.Short() {
+			continue
+		}
+		flipped := bytes.Clone(sound)
+		flipped[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, flipped, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(t.Context(), path, Options{Durability: Durable, Migrations: Main()})
+		if err != nil && guia.KindOf(err) == 0 {
+			t.Errorf("byte %d bit %d: %v has no kind", bit/8, bit%8, err)
+		}
+		if err == nil {
+			if _, err := d.Integrity(t.Context()); err != nil && guia.KindOf(Explain(err)) == 0 {
+				t.Errorf("byte %d bit %d: %v has no kind", bit/8, bit%8, err)
+			}
+			if err := d.Close(); err != nil && guia.KindOf(Explain(err)) == 0 {
+				t.Errorf("byte %d bit %d: close: %v has no kind", bit/8, bit%8, err)
+			}
+		}
+		for _, end := range []string{"-wal", "-shm"} {
+			if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
