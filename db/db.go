@@ -6,7 +6,7 @@
 // committed state and never wait for the writer.
 //
 // The write-ahead log is copied back into the file by a connection of its own, in the background, so that the writer does not
-// stop for it; only when the log outgrows walHard does the writer wait.
+// stop for it; when the log has grown to half of walHard the writer copies what is left and begins it anew.
 //
 // Not guaranteed: a drive that lies about its cache. docs/guarantees.md says what was tested.
 package db
@@ -63,8 +63,8 @@ type Options struct {
 const pageSize = 16384 // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
 
 var (
-	walSoft int64 = 8 << 20   // the background copy starts at this size of the log
-	walHard int64 = 128 << 20 // the writer waits for the copy at this size
+	walSoft int64 = 8 << 20   // the log is copied back in the background each time it has grown by this
+	walHard int64 = 128 << 20 // at half of this the writer begins the log anew
 )
 
 // TestOnlyLog makes the log small, so that a short test sees it copied back and begun anew. It is called before the first [Open].
@@ -78,11 +78,13 @@ type DB struct {
 	reads  *sql.DB
 	copier *sql.DB // copies the log back; its own connection, so that nobody waits for it
 
-	mu         sync.Mutex // held by the running write transaction; guards statements and patience
+	mu         sync.Mutex // held by the running write transaction; guards statements and what is known of the log
 	statements map[string]*sql.Stmt
 	changes    map[string]string // by statement: the table it changes
 	migrations fs.FS
 	patience   int64 // the size of the log at which the writer copies it back itself
+	nextCopy   int64 // the size of the log at which the copier is woken
+	logSize    int64 // as last seen
 
 	// copying is held while the log is copied back, and taken under mu, never the other way round: SQLite does not wait for another
 	// copy, it gives up.
@@ -96,7 +98,7 @@ type DB struct {
 // Open opens or creates the database file at path and brings it to the newest version. A file from a newer version of the program
 // is refused untouched (kind blocked).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard / 2, nextCopy: walSoft, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := d.open(ctx, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), explain(err)), d.Close())
 	}
@@ -383,23 +385,29 @@ func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// tend wakes the copier when the log has grown, and copies it back itself when it has grown too much. A reader that keeps the log
-// from beginning anew is waited for once (ten seconds), and then again when the log has grown as much again. The caller holds mu.
+// tend wakes the copier each time the log has grown by walSoft, and begins the log anew when it has grown to half of walHard: most of
+// it is copied by then, so that the writer waits for a little only, and seldom. A reader that keeps the log from beginning anew is
+// waited for once (ten seconds), and then again when the log has grown by walHard. The caller holds mu.
 func (d *DB) tend() {
 	info, err := os.Stat(d.path + "-wal")
-	if err != nil || info.Size() < walSoft {
+	if err != nil {
 		return
 	}
-	if info.Size() > d.patience {
-		d.patience = walHard
-		if err := d.checkpoint(context.Background(), "RESTART"); err != nil {
-			d.patience = info.Size() + walHard
+	size := info.Size()
+	if size < d.logSize { // it has begun anew
+		d.nextCopy, d.patience = walSoft, walHard/2
+	}
+	d.logSize = size
+	switch {
+	case size >= d.patience:
+		d.patience = size + walHard
+		_ = d.checkpoint(context.Background(), "RESTART") // where it fails the log grows, and patience says when it is tried again
+	case size >= d.nextCopy:
+		d.nextCopy = size + walSoft
+		select {
+		case d.wake <- struct{}{}:
+		default:
 		}
-		return
-	}
-	select {
-	case d.wake <- struct{}{}:
-	default:
 	}
 }
 
