@@ -47,7 +47,7 @@ func (b *bench) ledger(ctx context.Context) error {
 					continue // a raw file has no group commit to compare
 				}
 				dir := filepath.Join(b.work, fmt.Sprintf("%s-%d-%d-%d", peer, c.batch, c.clients, round))
-				a, err := b.appender(ctx, peer, dir, c.batch)
+				a, err := b.appender(ctx, peer, dir, c.batch, c.clients)
 				if err != nil {
 					return err
 				}
@@ -133,11 +133,14 @@ func drive(ctx context.Context, a appender, batch, clients, calls int) (float64,
 	return float64(batch*calls*clients) / time.Since(start).Seconds(), all, failed
 }
 
-func (b *bench) appender(ctx context.Context, peer, dir string, batch int) (appender, error) {
+func (b *bench) appender(ctx context.Context, peer, dir string, batch, clients int) (appender, error) {
 	switch peer {
 	case "raw":
 		return raw(dir)
 	case "tessera":
+		if batch == 1 && clients > 1 {
+			batch = 256 // entries come one by one from many: let it collect them for its 5 ms
+		}
 		return tesseraPOSIX(ctx, dir, batch)
 	}
 	d, err := b.fresh(ctx, filepath.Base(dir))

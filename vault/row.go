@@ -33,7 +33,7 @@ const (
 	bodyDeflated             = 3 // against dictionary1
 	bodyDeflatedAfterContent = 2 // against the fields of the content slot; only in the raw slot
 
-	short   = 512      // bodies below are S2 blocks
+	short   = 4096     // bodies below are S2 blocks
 	maxBody = 64 << 20 // no body is larger after decompression
 )
 
@@ -305,9 +305,10 @@ func unpackFields(plain []byte) ([]guia.Field, error) {
 	return fields, nil
 }
 
-// compress returns the body to be encrypted, plain when nothing makes it shorter. A short body is an S2 block against dictionary1 (1 µs,
-// and followers read it in a quarter), a long one is deflated (RFC 1951; measured on 1 KiB of chat, S2 leaves a fifth more). The raw
-// record mostly repeats what was read from it: deflated against the content slot's fields it costs almost nothing.
+// compress returns the body to be encrypted, plain when nothing makes it shorter. A message is an S2 block against dictionary1: measured
+// on 1 KiB of chat it takes 3 µs where DEFLATE takes 15, and followers read it in a fifth. What is longer is deflated (RFC 1951), a
+// fifth smaller. The raw record mostly repeats what was read from it: deflated against the content slot's fields it costs almost
+// nothing.
 func compress(plain, content []byte) []byte {
 	var body []byte
 	switch {

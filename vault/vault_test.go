@@ -86,7 +86,7 @@ func TestBodiesAreCodedAsTheFormatSays(t *testing.T) {
 	}{
 		"short":                       {string(packFields([]guia.Field{{Name: "conversation.key", Value: []byte("C1")}, {Name: "time", Value: []byte("2026-03-01T12:00:00Z")}, {Name: "time.basis", Value: []byte("source")}})), nil, bodyS2},
 		"short noise":                 {random(40)[:3] + "\x00\x01\x02", nil, bodyPlain},
-		"long":                        {strings.Repeat("the text of a message ", 60), nil, bodyDeflated},
+		"long":                        {strings.Repeat("the text of a message ", 600), nil, bodyDeflated},
 		"raw beside what was read":    {`{"text":"` + string(content) + `"}`, content, bodyDeflatedAfterContent},
 		"raw with more than a window": {strings.Repeat(string(content), 50), bytes.Repeat(content, 100), bodyDeflatedAfterContent},
 		"nothing":                     {"", nil, bodyPlain},
