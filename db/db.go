@@ -100,7 +100,10 @@ type DB struct {
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard / 2, nextCopy: walSoft, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := d.open(ctx, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), explain(err)), d.Close())
+		if err = explain(err); guia.KindOf(err) == 0 && code(err) == sqlite3.SQLITE_ERROR {
+			err = guia.RefuseCause(guia.Damaged, err, "db.corrupt") // opening asks nothing that a sound file cannot answer
+		}
+		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), err), d.Close())
 	}
 	go d.copyBack()
 	return d, nil
