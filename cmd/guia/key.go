@@ -73,7 +73,9 @@ func (p *program) keyCommand() *cobra.Command {
 	var recipients []string
 	escrow := &cobra.Command{Use: "escrow", Args: needs(0, 0)}
 	escrow.Flags().StringArrayVar(&recipients, "recipient", nil, "")
-	escrow.RunE = p.inside(func(ctx context.Context, s *session) error { return s.escrow(ctx, recipients) })
+	var only bool
+	escrow.Flags().BoolVar(&only, "only", false, "")
+	escrow.RunE = p.inside(func(ctx context.Context, s *session) error { return s.escrow(ctx, recipients, only) })
 	cmd.AddCommand(
 		status,
 		rotateLog,
@@ -191,16 +193,19 @@ func (s *session) rotateEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.escrow(ctx, recipients) // 3
+	return s.escrow(ctx, recipients, false) // 3
 }
 
 // escrow writes the escrow copy of the epoch in force, for the recipients or, when none are named, for the known ones.
-func (s *session) escrow(ctx context.Context, recipients []string) error {
-	if len(recipients) == 0 {
-		var err error
-		if recipients, err = readRecipients(s.holder); err != nil {
+// escrow adds recipients to the known ones, unless only those named are to be left: whoever can restore a backup today is not dropped
+// by naming another.
+func (s *session) escrow(ctx context.Context, recipients []string, only bool) error {
+	if !only || len(recipients) == 0 {
+		known, err := readRecipients(s.holder)
+		if err != nil {
 			return err
 		}
+		recipients = append(recipients, known...)
 	}
 	path, err := writeEscrow(ctx, s.holder, s.actor, recipients)
 	if err != nil {
