@@ -67,9 +67,8 @@ func TestThePowerCutTestWouldNotice(t *testing.T) {
 		if !s.closed {
 			t.Fatalf("%s: without a cut: %+v", weak, s)
 		}
-		random := rand.New(rand.NewPCG(1, 0))
 		var lost, broken atomic.Int64
-		cuts := chooseCuts(tr, random, 0, 20)
+		cuts := afterSaying(tr, 20)
 		replay(t, m, j, tr, cuts, 1, func(where string, _ int, j job, s said, want contents) {
 			switch err := verdict(t.Context(), j, s, want, false); {
 			case errors.Is(err, errLost):
@@ -108,6 +107,21 @@ func chooseCuts(tr trace, random *rand.Rand, syncs, others int) []cut {
 		if at[i] {
 			cuts = append(cuts, cut{i, false}, cut{i, true})
 		}
+	}
+	return cuts
+}
+
+// afterSaying returns at most n cuts spread over the moments at which something had just been acknowledged, the whole cache lost.
+func afterSaying(tr trace, n int) []cut {
+	var all []cut
+	for i, c := range tr.Calls {
+		if c.Op == opSay {
+			all = append(all, cut{i + 1, false})
+		}
+	}
+	var cuts []cut
+	for k := range min(n, len(all)) {
+		cuts = append(cuts, all[k*len(all)/min(n, len(all))])
 	}
 	return cuts
 }
