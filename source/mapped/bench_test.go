@@ -2,7 +2,6 @@ package mapped_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"guia/source"
 	"guia/source/mapped"
+	"guia/source/sourcetest"
 )
 
 // wide writes rows of about 1 KiB until the file has the size, and returns its path.
@@ -46,30 +45,14 @@ func wide(t testing.TB, format string, size int64) string {
 	return path
 }
 
-func drain(t testing.TB, path string, m mapped.Mapping) (records int, peak uint64) {
+func drain(t testing.TB, path string, m mapped.Mapping, every int) (records int, peak uint64) {
+	t.Helper()
 	src, err := mapped.Open(path, m) // not kept alive by a cleanup
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	var after source.Cursor
-	for pages := 0; ; pages++ {
-		p, err := src.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records += len(p.Records)
-		after = p.Next
-		if pages%4 == 3 {
-			runtime.GC() // what is held, not what waits to be collected
-			var s runtime.MemStats
-			runtime.ReadMemStats(&s)
-			peak = max(peak, s.HeapInuse+s.StackInuse)
-		}
-		if p.Done {
-			return records, peak
-		}
-	}
+	return sourcetest.Drain(t, src, every)
 }
 
 func BenchmarkRead(b *testing.B) {
@@ -80,7 +63,7 @@ func BenchmarkRead(b *testing.B) {
 			m := mapping(b, "zone: Asia/Macau"+tableFields)
 			b.SetBytes(size)
 			for b.Loop() {
-				drain(b, path, m)
+				drain(b, path, m, 0)
 			}
 		})
 	}
@@ -101,7 +84,7 @@ func TestMemoryDoesNotGrowWithTheInput(t *testing.T) {
 		measure := func(size int64) uint64 {
 			path := wide(t, "csv", size)
 			runtime.GC()
-			records, peak := drain(t, path, m)
+			records, peak := drain(t, path, m, 4)
 			if records < int(size/1500) {
 				t.Fatalf("%d records in %d bytes", records, size)
 			}

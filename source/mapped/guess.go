@@ -100,7 +100,7 @@ func Guess(name string) (Proposal, error) {
 	}
 	defer func() { _ = h.close() }()
 	m.Format = byExtension[strings.ToLower(path.Ext(h.name))]
-	if _, sole := in.(*single); !sole {
+	if in, ok := in.(*listing); !ok || !in.from.Sole {
 		m.Files = []string{"**/*" + strings.ToLower(path.Ext(h.name))}
 	}
 	var columns []string

@@ -2,26 +2,21 @@ package mapped
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"guia"
+	"guia/source"
 )
 
 // Limits of folders and archives.
 const (
-	maxFiles  = 1 << 20
 	maxRatio  = 250       // an archive may not grow more than this when it is unpacked,
 	freeRatio = 64 << 20  // unless it stays smaller than this
 	maxInside = 256 << 20 // a workbook inside an archive, which must be held in memory
@@ -61,34 +56,31 @@ type chooser func(name string) bool
 
 // openInput looks at what path is.
 func openInput(name string, choose chooser) (input, error) {
-	info, err := os.Stat(name)
+	from, err := source.OpenInput(name)
 	if err != nil {
-		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "mapped.open", filepath.Base(name))
+		return nil, err
 	}
-	if info.IsDir() {
-		return openFolder(name, choose)
+	if from.Sole && gzipped(from) {
+		return &tarInput{from: from, choose: choose, next: -1}, nil
 	}
-	f, err := os.Open(name)
+	in, err := newListing(from, choose)
 	if err != nil {
-		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "mapped.open", filepath.Base(name))
+		_ = from.Close() // only read
+		return nil, err
 	}
-	magic := make([]byte, 4)
-	n, _ := io.ReadFull(f, magic)
-	magic = magic[:n]
-	switch {
-	case bytes.HasPrefix(magic, []byte("PK\x03\x04")) || bytes.HasPrefix(magic, []byte("PK\x05\x06")):
-		z, err := zip.NewReader(f, info.Size())
-		if err != nil {
-			_ = f.Close()
-			return nil, guia.RefuseCause(guia.Invalid, err, "mapped.archive.damaged", filepath.Base(name))
-		}
-		if !slices.ContainsFunc(z.File, func(f *zip.File) bool { return strings.EqualFold(f.Name, "xl/workbook.xml") }) {
-			return openZip(f, info.Size(), z, choose)
-		}
-	case bytes.HasPrefix(magic, []byte("\x1f\x8b")):
-		return &tarInput{f: f, size: info.Size(), choose: choose, next: -1}, nil
+	return in, nil
+}
+
+// gzipped looks at the first bytes of a file.
+func gzipped(from *source.Input) bool {
+	r, err := from.Open(from.Entries[0])
+	if err != nil {
+		return false
 	}
-	return &single{f: f, name: filepath.Base(name), size: info.Size()}, nil
+	defer r.Close() // only read
+	magic := make([]byte, 2)
+	_, err = io.ReadFull(r, magic)
+	return err == nil && string(magic) == "\x1f\x8b"
 }
 
 // withoutPath keeps where the user's files lie out of messages.
@@ -106,228 +98,83 @@ func clean(name string) (string, bool) {
 	return name, name != "" && !strings.Contains(name, "\x00") && fs.ValidPath(strings.TrimSuffix(name, "/"))
 }
 
-// leftover reports whether a name is what operating systems leave in archives.
-func leftover(name string) bool {
-	return strings.HasPrefix(name, "__MACOSX/") || strings.HasPrefix(path.Base(name), "._") || path.Base(name) == ".DS_Store"
+// listing is a folder, a zip or one file, its files in order of their names.
+type listing struct {
+	from   *source.Input
+	files  []listed
+	before []int64                 // bytes in the files before each, and in all
+	all    map[string]source.Entry // what records may speak of
+	grown  int64                   // bytes unpacked so far
 }
 
-const noAttachments = "a single file brings no attachments: hand in the folder or a zip of it"
-
-// single is one file.
-type single struct {
-	f    *os.File
+// listed is a file that is to be read, by its name as people wrote it.
+type listed struct {
+	source.Entry
 	name string
-	size int64
 }
 
-func (s *single) file(i int) (*handle, error) {
-	if i > 0 {
-		return nil, io.EOF
-	}
-	if _, err := s.f.Seek(0, io.SeekStart); err != nil {
-		return nil, withoutPath(err)
-	}
-	return &handle{name: strings.ToValidUTF8(s.name, "\uFFFD"), r: s.f, seek: s.f, at: s.f, size: s.size, close: func() error { return nil }}, nil
-}
-
-func (s *single) attachment(string, string) (func() (io.ReadCloser, error), int64, string) {
-	return nil, -1, noAttachments
-}
-
-func (s *single) digest() (string, error) { return digestOf(s.f, s.size) }
-
-func digestOf(f io.ReaderAt, size int64) (string, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, size)); err != nil {
-		return "", withoutPath(err)
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func (s *single) progress(i int, off int64) (int64, int64) {
-	if i > 0 {
-		return s.size, s.size
-	}
-	return min(off, s.size), s.size
-}
-
-func (s *single) close() error { return s.f.Close() }
-
-// folder is a directory. Everything is opened through a root that symbolic links and ".." cannot leave.
-type folder struct {
-	root  *os.Root
-	names []string
-	sizes []int64 // before each file
-	total int64
-}
-
-func openFolder(name string, choose chooser) (input, error) {
-	root, err := os.OpenRoot(name)
-	if err != nil {
-		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "mapped.open", filepath.Base(name))
-	}
-	in := &folder{root: root}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || leftover(name) || !choose(strings.ToValidUTF8(name, "\uFFFD")) {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		in.names = append(in.names, name)
-		in.sizes = append(in.sizes, in.total)
-		in.total += info.Size()
-		if len(in.names) > maxFiles {
-			return guia.Refuse(guia.Invalid, "mapped.files", maxFiles)
-		}
-		return nil
-	})
-	if err != nil {
-		_ = root.Close()
-		if guia.KindOf(err) != 0 {
-			return nil, err
-		}
-		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "mapped.open", filepath.Base(name))
-	}
-	return in, nil
-}
-
-func (in *folder) file(i int) (*handle, error) {
-	if i >= len(in.names) {
-		return nil, io.EOF
-	}
-	f, err := in.root.Open(filepath.FromSlash(in.names[i]))
-	if err != nil {
-		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "mapped.open", in.names[i])
-	}
-	info, err := f.Stat()
-	if err != nil {
-		_ = f.Close()
-		return nil, withoutPath(err)
-	}
-	return &handle{name: strings.ToValidUTF8(in.names[i], "\uFFFD"), r: f, seek: f, at: f, size: info.Size(), close: f.Close}, nil
-}
-
-func (in *folder) attachment(near, name string) (func() (io.ReadCloser, error), int64, string) {
-	for _, candidate := range candidates(near, name) {
-		info, err := in.root.Stat(filepath.FromSlash(candidate))
-		if err == nil && info.Mode().IsRegular() {
-			return func() (io.ReadCloser, error) { return in.root.Open(filepath.FromSlash(candidate)) }, info.Size(), ""
-		}
-	}
-	return nil, -1, "not in the folder"
-}
-
-// candidates are where an attachment may lie: beside the file that speaks of it, or from the top.
-func candidates(near, name string) (out []string) {
-	name, ok := clean(name)
-	if !ok {
-		return nil
-	}
-	if dir := path.Dir(near); dir != "." {
-		out = append(out, path.Join(dir, name))
-	}
-	return append(out, name)
-}
-
-func (in *folder) digest() (string, error) {
-	h := sha256.New()
-	for _, name := range in.names {
-		f, err := in.root.Open(filepath.FromSlash(name))
-		if err != nil {
-			return "", withoutPath(err)
-		}
-		one := sha256.New()
-		_, err = io.Copy(one, f)
-		_ = f.Close()
-		if err != nil {
-			return "", withoutPath(err)
-		}
-		h.Write([]byte(hex.EncodeToString(one.Sum(nil)) + "  " + name + "\x00"))
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func (in *folder) progress(i int, off int64) (int64, int64) {
-	if i >= len(in.sizes) {
-		return in.total, in.total
-	}
-	return min(in.sizes[i]+off, in.total), in.total
-}
-
-func (in *folder) close() error { return in.root.Close() }
-
-// zipInput is a zip archive, its files in order of their names.
-type zipInput struct {
-	f     *os.File
-	size  int64
-	files []*zip.File
-	names []string
-	all   map[string]*zip.File
-	grown int64 // bytes unpacked so far
-	sizes []int64
-	total int64
-}
-
-func openZip(f *os.File, size int64, z *zip.Reader, choose chooser) (input, error) {
-	in := &zipInput{f: f, size: size, all: map[string]*zip.File{}}
-	refuse := func(err error) (input, error) { _ = f.Close(); return nil, err }
-	if len(z.File) > maxFiles {
-		return refuse(guia.Refuse(guia.Invalid, "mapped.files", maxFiles))
-	}
+func newListing(from *source.Input, choose chooser) (*listing, error) {
+	in := &listing{from: from, all: map[string]source.Entry{}}
 	var sample []byte
-	for _, e := range z.File {
-		if e.NonUTF8 && len(sample) < sampleSize {
-			sample = append(append(sample, e.Name...), '\n')
+	for _, e := range from.Entries {
+		if e.Zip != nil && e.Zip.NonUTF8 && len(sample) < sampleSize {
+			sample = append(append(sample, e.Zip.Name...), '\n')
 		}
 	}
 	legacy, _ := Recognise(sample) // old programs write names in the system's encoding
-	type named struct {
-		name string
-		file *zip.File
-	}
-	var chosen []named
-	for _, e := range z.File {
-		name := e.Name
-		if e.NonUTF8 && !legacy.wide() {
-			name, _ = legacy.text([]byte(name))
-		}
-		name, ok := clean(name)
-		if !ok {
-			return refuse(guia.Refuse(guia.Invalid, "mapped.archive.path"))
-		}
-		if e.FileInfo().IsDir() || leftover(name) {
-			continue
-		}
-		if e.Flags&1 != 0 {
-			return refuse(guia.Refuse(guia.Invalid, "mapped.archive.encrypted"))
+	for _, e := range from.Entries {
+		name := strings.ToValidUTF8(e.Name, "\uFFFD")
+		if e.Zip != nil {
+			name = e.Zip.Name
+			if e.Zip.NonUTF8 && !legacy.wide() {
+				name, _ = legacy.text([]byte(name))
+			}
+			var ok bool
+			if name, ok = clean(name); !ok {
+				return nil, guia.Refuse(guia.Invalid, "mapped.archive.path")
+			}
+			if e.Zip.Flags&1 != 0 {
+				return nil, guia.Refuse(guia.Invalid, "mapped.archive.encrypted")
+			}
 		}
 		in.all[name] = e
-		if choose(name) {
-			chosen = append(chosen, named{name, e})
+		if from.Sole || choose(name) {
+			in.files = append(in.files, listed{e, name})
 		}
 	}
-	slices.SortStableFunc(chosen, func(a, b named) int { return strings.Compare(a.name, b.name) })
-	for _, c := range chosen {
-		in.files = append(in.files, c.file)
-		in.names = append(in.names, c.name)
-		in.sizes = append(in.sizes, in.total)
-		in.total += int64(min(c.file.UncompressedSize64, 1<<40))
+	slices.SortStableFunc(in.files, func(a, b listed) int { return strings.Compare(a.name, b.name) })
+	from.Entries = from.Entries[:0]
+	in.before = []int64{0}
+	for i, f := range in.files {
+		from.Entries = append(from.Entries, f.Entry) // what is not read does not make it another input
+		in.before = append(in.before, in.before[i]+f.Size)
 	}
 	return in, nil
 }
 
-func (in *zipInput) file(i int) (*handle, error) {
+func (in *listing) file(i int) (*handle, error) {
 	if i >= len(in.files) {
 		return nil, io.EOF
 	}
-	r, err := in.files[i].Open()
+	f := in.files[i]
+	r, err := in.from.Open(f.Entry)
 	if err != nil {
-		return nil, &damage{err, in.names[i], false}
+		if f.Zip != nil {
+			return nil, &damage{err, f.name, false}
+		}
+		return nil, guia.RefuseCause(guia.Invalid, withoutPath(err), "source.unreadable", f.name)
 	}
-	in.grown = in.sizes[i]
-	return &handle{name: in.names[i], r: &growing{r, in.size, &in.grown}, size: int64(min(in.files[i].UncompressedSize64, 1<<40)), close: r.Close}, nil
+	h := &handle{name: f.name, r: r, size: f.Size, close: r.Close}
+	if anywhere, ok := r.(interface {
+		io.ReadSeeker
+		io.ReaderAt
+	}); ok {
+		h.seek, h.at = anywhere, anywhere
+		return h, nil
+	}
+	in.grown = in.before[i]
+	h.r = &growing{r, in.from.Size(), &in.grown}
+	return h, nil
 }
 
 // growing refuses an archive that becomes too large when it is unpacked.
@@ -346,20 +193,36 @@ func (g *growing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (in *zipInput) attachment(near, name string) (func() (io.ReadCloser, error), int64, string) {
-	for _, candidate := range candidates(near, name) {
-		if f := in.all[candidate]; f != nil {
-			return func() (io.ReadCloser, error) {
-				r, err := f.Open()
-				if err != nil {
-					return nil, err
-				}
-				grown := int64(0)
-				return &closing{&growing{r, in.size, &grown}, r}, nil
-			}, int64(min(f.UncompressedSize64, 1<<40)), ""
-		}
+func (in *listing) attachment(near, name string) (func() (io.ReadCloser, error), int64, string) {
+	if in.from.Sole {
+		return nil, -1, "a single file brings no attachments: hand in the folder or a zip of it"
 	}
-	return nil, -1, "not in the archive"
+	for _, candidate := range candidates(near, name) {
+		e, ok := in.all[candidate]
+		if !ok {
+			continue
+		}
+		return func() (io.ReadCloser, error) {
+			r, err := in.from.Open(e)
+			if err != nil || e.Zip == nil {
+				return r, err
+			}
+			return &closing{&growing{r, in.from.Size(), new(int64)}, r}, nil
+		}, e.Size, ""
+	}
+	return nil, -1, "not in the folder or archive"
+}
+
+// candidates are where an attachment may lie: beside the file that speaks of it, or from the top.
+func candidates(near, name string) (out []string) {
+	name, ok := clean(name)
+	if !ok {
+		return nil
+	}
+	if dir := path.Dir(near); dir != "." {
+		out = append(out, path.Join(dir, name))
+	}
+	return append(out, name)
 }
 
 type closing struct {
@@ -367,21 +230,18 @@ type closing struct {
 	io.Closer
 }
 
-func (in *zipInput) digest() (string, error) { return digestOf(in.f, in.size) }
+func (in *listing) digest() (string, error) { return in.from.Digest() }
 
-func (in *zipInput) progress(i int, off int64) (int64, int64) {
-	if i >= len(in.sizes) {
-		return in.total, in.total
-	}
-	return min(in.sizes[i]+off, in.total), in.total
+func (in *listing) progress(i int, off int64) (int64, int64) {
+	total := in.before[len(in.files)]
+	return min(in.before[min(i, len(in.files))]+off, total), total
 }
 
-func (in *zipInput) close() error { return in.f.Close() }
+func (in *listing) close() error { return in.from.Close() }
 
 // tarInput is a tar.gz archive, its files in the order in which they were packed: it can only be read forwards.
 type tarInput struct {
-	f      *os.File
-	size   int64
+	from   *source.Input
 	choose chooser
 
 	counted *counting
@@ -404,16 +264,17 @@ func (c *counting) Read(p []byte) (int, error) {
 
 func (in *tarInput) file(i int) (*handle, error) {
 	if in.next < 0 || i < in.next {
-		if _, err := in.f.Seek(0, io.SeekStart); err != nil {
-			return nil, withoutPath(err)
+		f, err := in.from.Open(in.from.Entries[0])
+		if err != nil {
+			return nil, err
 		}
-		in.counted = &counting{r: in.f}
+		in.counted = &counting{r: f} // closed with the input
 		z, err := gzip.NewReader(in.counted)
 		if err != nil {
 			return nil, &damage{err, "tar.gz", true}
 		}
 		in.grown, in.entries, in.next = 0, 0, 0
-		in.tar = tar.NewReader(&growing{z, in.size, &in.grown})
+		in.tar = tar.NewReader(&growing{z, in.from.Size(), &in.grown})
 	}
 	for {
 		head, err := in.tar.Next()
@@ -428,8 +289,8 @@ func (in *tarInput) file(i int) (*handle, error) {
 			}
 			return nil, &damage{err, "tar.gz", true}
 		}
-		if in.entries++; in.entries > maxFiles {
-			return nil, guia.Refuse(guia.Invalid, "mapped.files", maxFiles)
+		if in.entries++; in.entries > source.MaxFiles {
+			return nil, guia.Refuse(guia.Invalid, "source.too_many_files", source.MaxFiles)
 		}
 		if head.Typeflag == tar.TypeDir {
 			continue
@@ -438,7 +299,7 @@ func (in *tarInput) file(i int) (*handle, error) {
 		if !ok {
 			return nil, guia.Refuse(guia.Invalid, "mapped.archive.path")
 		}
-		if head.Typeflag != tar.TypeReg || leftover(name) || !in.choose(name) {
+		if head.Typeflag != tar.TypeReg || source.Litter(name) || !in.choose(name) {
 			continue
 		}
 		if in.next++; in.next > i {
@@ -451,16 +312,16 @@ func (in *tarInput) attachment(string, string) (func() (io.ReadCloser, error), i
 	return nil, -1, "attachments in a tar archive are not read: hand in the folder or a zip of it"
 }
 
-func (in *tarInput) digest() (string, error) { return digestOf(in.f, in.size) }
+func (in *tarInput) digest() (string, error) { return in.from.Digest() }
 
 func (in *tarInput) progress(int, int64) (int64, int64) {
 	if in.counted == nil || in.next < 0 {
-		return in.size, in.size
+		return in.from.Size(), in.from.Size()
 	}
-	return min(in.counted.n, in.size), in.size
+	return min(in.counted.n, in.from.Size()), in.from.Size()
 }
 
-func (in *tarInput) close() error { return in.f.Close() }
+func (in *tarInput) close() error { return in.from.Close() }
 
 // damage says that a file of an archive cannot be opened, or that nothing after this place can.
 type damage struct {

@@ -52,9 +52,9 @@ const (
 // Source is an input and the mapping with which it is read. It is used by one goroutine at a time.
 type Source struct {
 	m       Mapping
-	name    string // last element of the path, for messages
 	in      input
 	sole    bool // one file, not a folder or archive
+	several bool // more than one file, as far as is known without reading
 	pattern *regexp.Regexp
 	sheets  []*regexp.Regexp
 	records steps
@@ -105,7 +105,7 @@ func Open(name string, m Mapping) (*Source, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	s := &Source{m: m, name: filepath.Base(name), handed: "-", clock: newClock(&m)}
+	s := &Source{m: m, handed: "-", clock: newClock(&m)}
 	_, s.keyed = m.Fields["key"]
 	records, _ := parsePath(m.Records) // checked
 	switch {
@@ -142,27 +142,20 @@ func Open(name string, m Mapping) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, s.sole = s.in.(*single)
-	if s.sole && m.Format == "" && byExtension[strings.ToLower(filepath.Ext(name))] == "" {
-		_ = s.in.close()
-		return nil, guia.Refuse(guia.Invalid, "mapped.format", filepath.Base(name), strings.Join(formats, ", "))
+	in, listed := s.in.(*listing)
+	s.sole = listed && in.from.Sole
+	switch {
+	case s.sole && m.Format == "" && byExtension[strings.ToLower(filepath.Ext(name))] == "":
+		err = guia.Refuse(guia.Invalid, "mapped.format", filepath.Base(name), strings.Join(formats, ", "))
+	case listed && len(in.files) == 0:
+		err = guia.Refuse(guia.Invalid, "mapped.nothing", filepath.Base(name))
 	}
-	if n := s.count(); n == 0 {
-		_ = s.in.close()
-		return nil, guia.Refuse(guia.Invalid, "mapped.nothing", filepath.Base(name))
+	if err != nil {
+		_ = s.in.close() // only read
+		return nil, err
 	}
+	s.several = listed && len(in.files) > 1
 	return s, nil
-}
-
-// count is how many files are to be read, where that is known without reading; 1 otherwise.
-func (s *Source) count() int {
-	switch in := s.in.(type) {
-	case *folder:
-		return len(in.names)
-	case *zipInput:
-		return len(in.files)
-	}
-	return 1
 }
 
 // Name is "mapped".
@@ -198,10 +191,10 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 		return source.Page{}, err
 	}
 	if s.closed {
-		return source.Page{}, guia.Refuse(guia.Invalid, "mapped.closed")
+		return source.Page{}, guia.Refuse(guia.Invalid, "source.closed")
 	}
 	if s.failed != nil {
-		return source.Page{}, guia.RefuseCause(guia.Invalid, s.failed, "mapped.open", s.name)
+		return source.Page{}, s.failed
 	}
 	at, err := parseCursor(after)
 	if err != nil {
@@ -313,7 +306,7 @@ func (p place) cursor() source.Cursor {
 	return source.Cursor(fmt.Sprintf("%s:%08x", text, crc32.ChecksumIEEE([]byte(text))))
 }
 
-func refuseCursor() error { return guia.Refuse(guia.Invalid, "mapped.cursor") }
+func refuseCursor() error { return guia.Refuse(guia.Invalid, "source.cursor") }
 
 func parseCursor(c source.Cursor) (p place, err error) {
 	if c == "" {
@@ -379,9 +372,9 @@ func (s *Source) record(ctx context.Context) (r *source.Record, next place, err 
 // cannotOpen turns damage into a gap. An input of which nothing can be read is refused instead.
 func (s *Source) cannotOpen(err error) (*source.Record, place, error) {
 	var d *damage
-	if !errors.As(err, &d) || s.at == (place{}) && (d.final || s.count() == 1) {
+	if !errors.As(err, &d) || s.at == (place{}) && (d.final || !s.several) {
 		if d != nil {
-			err = guia.RefuseCause(guia.Invalid, d.cause, "mapped.archive.damaged", d.name)
+			err = guia.RefuseCause(guia.Invalid, d.cause, "source.damaged", d.name)
 		}
 		return nil, s.at, err
 	}

@@ -1,7 +1,6 @@
 package mapped_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,33 +24,6 @@ func slice(t testing.TB) string {
 	return filepath.Join(dir, "chat", "zulip-archive-slice.tar.gz")
 }
 
-func open(t testing.TB, path string, m mapped.Mapping) *mapped.Source {
-	t.Helper()
-	src, err := mapped.Open(path, m)
-	if err != nil {
-		t.Fatalf("Open: %v", err)
-	}
-	t.Cleanup(func() { src.Close() })
-	return src
-}
-
-// all pulls until the end.
-func all(t testing.TB, src source.Source) (records []source.Record) {
-	t.Helper()
-	var after source.Cursor
-	for {
-		p, err := src.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatalf("Pull(%q): %v", after, err)
-		}
-		records = append(records, p.Records...)
-		after = p.Next
-		if p.Done {
-			return records
-		}
-	}
-}
-
 func zulip(t testing.TB) mapped.Mapping {
 	m, ok := mapped.Example("zulip")
 	if !ok {
@@ -64,7 +36,7 @@ func zulip(t testing.TB) mapped.Mapping {
 func TestTheRealArchiveIsReadWhole(t *testing.T) {
 	path := slice(t)
 	began := time.Now()
-	records := all(t, open(t, path, zulip(t)))
+	records := sourcetest.All(t, open(t, path, zulip(t)))
 	took := time.Since(began)
 	people, streams, keys, html := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
 	for _, r := range records {

@@ -68,7 +68,7 @@ func FuzzMail(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	m := &Mailbox{files: &files{entries: []entry{{name: "x.eml"}}}, mailbox: "x"}
+	m := &Mailbox{files: &source.Input{Entries: []source.Entry{{Name: "x.eml"}}}, mailbox: "x"}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r := m.record(place{}, piece{raw: raw, size: int64(len(raw)), quoted: true})
 		for _, s := range append([]string{r.Key, r.Text, r.HTML, r.Subject, r.Sender.ID, r.Sender.Name, r.Sender.Address, r.TimeOriginal, r.ReplyTo, r.Thread}, r.Recipients...) {

@@ -2,18 +2,16 @@ package mbox_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"guia/source"
 	"guia/source/mbox"
+	"guia/source/sourcetest"
 )
 
 // large writes an mbox of about size bytes: letters in quoted-printable, and every tenth with an attachment of 60 kB.
@@ -54,36 +52,19 @@ func large(t testing.TB, size int) string {
 	return path
 }
 
-// drain reads an mbox page by page; peak is the largest live heap after a page.
-func drain(t testing.TB, path string, measure bool) (records int, peak uint64) {
+func drain(t testing.TB, path string, every int) (records int, peak uint64) {
 	t.Helper()
-	m, err := mbox.Open(path, mbox.Options{})
+	m, err := mbox.Open(path, mbox.Options{}) // not kept alive by a cleanup
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	var after source.Cursor
-	for n := 0; ; n++ {
-		page, err := m.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records += len(page.Records)
-		if measure && n%4 == 0 {
-			var stats runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&stats)
-			peak = max(peak, stats.HeapAlloc)
-		}
-		if after = page.Next; page.Done {
-			return records, peak
-		}
-	}
+	return sourcetest.Drain(t, m, every)
 }
 
 func TestMemoryDoesNotGrowWithTheMailbox(t *testing.T) {
-	small, low := drain(t, large(t, 4<<20), true)
-	big, high := drain(t, large(t, 40<<20), true)
+	small, low := drain(t, large(t, 4<<20), 4)
+	big, high := drain(t, large(t, 40<<20), 4)
 	t.Logf("%d messages: %d KiB live; %d messages: %d KiB live", small, low>>10, big, high>>10)
 	if big < 9*small {
 		t.Fatalf("%d and %d messages", small, big)
@@ -110,7 +91,7 @@ func TestHostileMailTakesTimeInProportion(t *testing.T) {
 			raw = "From: a@example.mo\n" + raw
 		}
 		start := time.Now()
-		all(t, filepath.Join(write(t, map[string]string{"x.eml": raw}), "x.eml"))
+		all(t, filepath.Join(sourcetest.Folder(t, map[string]string{"x.eml": raw}), "x.eml"))
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("%s: %d bytes took %v", name, len(raw), took)
 		}
@@ -126,7 +107,7 @@ func BenchmarkPull(b *testing.B) {
 	b.SetBytes(info.Size())
 	n := 0
 	for b.Loop() {
-		got, _ := drain(b, path, false)
+		got, _ := drain(b, path, 0)
 		n += got
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")

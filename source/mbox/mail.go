@@ -24,8 +24,8 @@ const maxRecipients = 1000 // become fields; raw has all
 
 // record turns a piece of a file into a record.
 func (m *Mailbox) record(at place, p piece) source.Record {
-	e := m.files.entries[at.file]
-	name := strings.ToValidUTF8(e.name, "\uFFFD")
+	e := m.files.Entries[at.file]
+	name := strings.ToValidUTF8(e.Name, "\uFFFD")
 	if len(name) > 1000 {
 		name = "…" + strings.ToValidUTF8(name[len(name)-500:], "")
 	}
@@ -40,7 +40,7 @@ func (m *Mailbox) record(at place, p piece) source.Record {
 	}
 
 	r.Type, r.Stream, r.StreamKind = guia.MailSent, m.mailbox, "mailbox"
-	if folder := m.files.folder(e, p.quoted); folder != "" {
+	if folder := folder(e.Name, p.quoted); folder != "" && !m.files.Sole {
 		r.Stream = path.Join(m.mailbox, folder)
 	}
 	r.StreamName = r.Stream
@@ -60,7 +60,7 @@ func (m *Mailbox) record(at place, p piece) source.Record {
 	if p.size > int64(len(p.raw)) { // the rest did not fit
 		mark(&r, source.MarkOversize)
 		r.Files = []source.File{{Name: "message.eml", MediaType: "message/rfc822", Size: p.size, Open: func() (io.ReadCloser, error) {
-			return m.files.cut(e, p.start, p.size)
+			return cut(m.files, e, p.start, p.size)
 		}}}
 	}
 	if p.damage != "" {
@@ -186,27 +186,4 @@ func unquoteFrom(raw []byte) []byte {
 		out = append(out, line...)
 	}
 	return out
-}
-
-// cut returns a part of a file.
-func (f *files) cut(e entry, start, size int64) (io.ReadCloser, error) {
-	in, err := f.open(e)
-	if err != nil {
-		return nil, err
-	}
-	if seeker, ok := in.(io.Seeker); ok {
-		_, err = seeker.Seek(start, io.SeekStart)
-	} else {
-		_, err = io.CopyN(io.Discard, in, start)
-	}
-	if err != nil {
-		in.Close()
-		return nil, fmt.Errorf("go to byte %d: %w", start, err)
-	}
-	return cutting{io.LimitReader(in, size), in}, nil
-}
-
-type cutting struct {
-	io.Reader
-	io.Closer
 }

@@ -23,8 +23,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+	"path/filepath"
+	"slices"
 
 	"guia"
 	"guia/source"
@@ -34,7 +34,6 @@ import (
 const Name guia.SourceName = "mbox"
 
 const (
-	maxFiles    = 1_000_000  // files in a folder or zip
 	maxMessages = 10_000_000 // messages whose Message-IDs are compared
 	maxMessage  = 64 << 20   // bytes of a message that is read whole
 	maxHead     = 1 << 20    // bytes that are read of a larger one
@@ -52,7 +51,7 @@ type Options struct {
 
 // Mailbox is an open input; it implements [source.Source].
 type Mailbox struct {
-	files    *files
+	files    *source.Input
 	mailbox  string
 	instance string
 	before   []int64            // bytes in the files before each, and in all
@@ -64,36 +63,41 @@ type Mailbox struct {
 // Open opens the file or folder at path and reads its bytes once for the instance's digest. It refuses (invalid) what cannot be
 // opened or holds no file that begins like mail. Close the result.
 func Open(path string, opt Options) (*Mailbox, error) {
-	files, err := openFiles(path)
+	files, err := source.OpenInput(path)
 	if err != nil {
 		return nil, err
 	}
+	files.Entries = slices.DeleteFunc(files.Entries, litter)
 	m := &Mailbox{files: files, mailbox: opt.Mailbox}
 	if m.mailbox == "" {
-		m.mailbox = files.title
+		m.mailbox = title(filepath.Base(filepath.Clean(path)))
 	}
-	m.before = make([]int64, len(files.entries)+1)
-	for i, e := range files.entries {
-		m.before[i+1] = m.before[i] + e.size
+	m.before = make([]int64, len(files.Entries)+1)
+	for i, e := range files.Entries {
+		m.before[i+1] = m.before[i] + e.Size
 	}
-	m.instance, err = files.digest()
+	if !m.anyMail() {
+		_ = files.Close() // only read
+		return nil, guia.Refuse(guia.Invalid, "mbox.not_mail", path)
+	}
+	m.instance, err = files.Digest()
 	if err != nil {
-		_ = files.Close()
-		return nil, guia.RefuseCause(guia.Invalid, err, "mbox.unreadable", path)
+		_ = files.Close() // only read
+		return nil, err
 	}
-	for _, e := range files.entries {
-		in, err := files.open(e)
+	return m, nil
+}
+
+// anyMail reports whether a file begins like mail.
+func (m *Mailbox) anyMail() bool {
+	return slices.ContainsFunc(m.files.Entries, func(e source.Entry) bool {
+		in, err := m.files.Open(e)
 		if err != nil {
-			continue
+			return false // becomes a gap
 		}
-		kind := newSplitter(in, e.name).kind()
-		in.Close()
-		if kind != notMail {
-			return m, nil
-		}
-	}
-	_ = files.Close()
-	return nil, guia.Refuse(guia.Invalid, "mbox.not_mail", path)
+		defer in.Close() // only read
+		return newSplitter(in, e.Name).kind() != notMail
+	})
 }
 
 // Name is "mbox".
@@ -115,7 +119,7 @@ func (m *Mailbox) Close() error {
 // Pull implements [source.Source]. Files are read in the order of their names, messages in the order in which they stand.
 func (m *Mailbox) Pull(ctx context.Context, after source.Cursor) (source.Page, error) {
 	if m.closed {
-		return source.Page{}, guia.RefuseCause(guia.Invalid, os.ErrClosed, "mbox.closed")
+		return source.Page{}, guia.RefuseCause(guia.Invalid, os.ErrClosed, "source.closed")
 	}
 	at, err := m.parse(after)
 	if err != nil {
@@ -137,7 +141,7 @@ func (m *Mailbox) Pull(ctx context.Context, after source.Cursor) (source.Page, e
 
 	page := source.Page{Total: m.before[len(m.before)-1]}
 	size := 0
-	for at.file < len(m.files.entries) && len(page.Records) < pageRecords && size < pageBytes {
+	for at.file < len(m.files.Entries) && len(page.Records) < pageRecords && size < pageBytes {
 		if err := ctx.Err(); err != nil {
 			m.shut()
 			return source.Page{}, err
@@ -160,10 +164,10 @@ func (m *Mailbox) Pull(ctx context.Context, after source.Cursor) (source.Page, e
 		m.reader.at = at
 	}
 	page.Next = at.cursor()
-	page.Done = at.file == len(m.files.entries)
+	page.Done = at.file == len(m.files.Entries)
 	page.Read = m.before[at.file]
 	if !page.Done {
-		page.Read += min(at.offset, m.files.entries[at.file].size)
+		page.Read += min(at.offset, m.files.Entries[at.file].Size)
 	}
 	return page, nil
 }
@@ -183,17 +187,13 @@ func (m *Mailbox) parse(c source.Cursor) (place, error) {
 	if c == "" {
 		return place{}, nil
 	}
-	words := strings.Split(string(c), " ")
-	if len(words) == 4 {
-		file, err1 := strconv.Atoi(words[1])
-		offset, err2 := strconv.ParseInt(words[3], 10, 64)
-		p := place{file, offset}
-		last := file == len(m.files.entries)
-		if err1 == nil && err2 == nil && file >= 0 && file <= len(m.files.entries) && offset >= 0 && (offset == 0 || !last) && p.cursor() == c {
-			return p, nil
-		}
+	var p place
+	_, err := fmt.Sscanf(string(c), "file %d byte %d", &p.file, &p.offset)
+	end := len(m.files.Entries)
+	if err != nil || p.cursor() != c || p.file < 0 || p.file > end || p.offset < 0 || p.file == end && p.offset > 0 {
+		return place{}, guia.Refuse(guia.Invalid, "source.cursor")
 	}
-	return place{}, guia.Refuse(guia.Invalid, "mbox.bad_cursor")
+	return p, nil
 }
 
 // reader is the file that is open.
@@ -224,18 +224,18 @@ func (m *Mailbox) seek(ctx context.Context, at place) error {
 	}
 	if err != nil {
 		m.shut()
-		return guia.RefuseCause(guia.Invalid, err, "mbox.bad_cursor")
+		return guia.RefuseCause(guia.Invalid, err, "source.cursor")
 	}
 	return nil
 }
 
 // open opens the file of a place.
 func (m *Mailbox) open(at place) error {
-	in, err := m.files.open(m.files.entries[at.file])
+	in, err := m.files.Open(m.files.Entries[at.file])
 	if err != nil {
 		return err
 	}
-	m.reader = &reader{at: at, split: newSplitter(in, m.files.entries[at.file].name), close: in.Close}
+	m.reader = &reader{at: at, split: newSplitter(in, m.files.Entries[at.file].Name), close: in.Close}
 	return nil
 }
 
@@ -264,12 +264,12 @@ func (m *Mailbox) shut() {
 // look reads the Message-ID of every message once and remembers those that messages with different bytes share.
 func (m *Mailbox) look(ctx context.Context) error {
 	seen := newIDs()
-	for i, e := range m.files.entries {
-		in, err := m.files.open(e)
+	for i, e := range m.files.Entries {
+		in, err := m.files.Open(e)
 		if err != nil {
 			continue
 		}
-		split := newSplitter(in, e.name)
+		split := newSplitter(in, e.Name)
 		for {
 			p, ok := split.next()
 			if !ok || ctx.Err() != nil || len(seen.all) >= maxMessages {

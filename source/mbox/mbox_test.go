@@ -1,13 +1,9 @@
 package mbox_test
 
 import (
-	"archive/zip"
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,41 +52,6 @@ const (
 	odd = "Subject: no sender, no time\nthis line is no field\nDate: yesterday\n\nbody\xff\n"
 )
 
-func write(t testing.TB, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(path), 0o700)
-		if err == nil {
-			err = os.WriteFile(path, []byte(text), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func zipped(t testing.TB, files map[string]string) string {
-	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		w, err := z.Create(name)
-		if err == nil {
-			_, err = io.WriteString(w, files[name])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(write(t, map[string]string{"mail.zip": b.String()}), "mail.zip")
-}
-
 func open(t testing.TB, path string) *mbox.Mailbox {
 	t.Helper()
 	m, err := mbox.Open(path, mbox.Options{Mailbox: "ana"})
@@ -101,42 +62,34 @@ func open(t testing.TB, path string) *mbox.Mailbox {
 	return m
 }
 
+// all reads mail to its end and puts the bytes of every file where it says why they are missing.
 func all(t testing.TB, path string) (records []source.Record) {
 	t.Helper()
-	m := open(t, path)
-	var after source.Cursor
-	for {
-		page, err := m.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatalf("pull %q: %v", after, err)
-		}
-		for _, r := range page.Records {
-			for i := range r.Files { // files live until the next page
-				if open := r.Files[i].Open; open != nil {
-					in, err := open()
-					if err != nil {
-						t.Fatal(err)
-					}
-					bytes, err := io.ReadAll(in)
-					in.Close()
-					if err != nil {
-						t.Fatal(err)
-					}
-					r.Files[i].Missing = string(bytes)
-				}
+	sourcetest.Each(t, open(t, path), func(r source.Record) {
+		for i := range r.Files {
+			if r.Files[i].Open == nil {
+				continue
 			}
-			records = append(records, r)
+			in, err := r.Files[i].Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes, err := io.ReadAll(in)
+			in.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Files[i].Missing = string(bytes)
 		}
-		if after = page.Next; page.Done {
-			return records
-		}
-	}
+		records = append(records, r)
+	})
+	return records
 }
 
 // eml reads a single message.
 func eml(t testing.TB, raw string) source.Record {
 	t.Helper()
-	records := all(t, filepath.Join(write(t, map[string]string{"x.eml": raw}), "x.eml"))
+	records := all(t, filepath.Join(sourcetest.Folder(t, map[string]string{"x.eml": raw}), "x.eml"))
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
@@ -268,7 +221,7 @@ func TestMboxIsCutAtFromLinesOnly(t *testing.T) {
 		"line feeds":   func(s string) string { return s },
 		"with returns": func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
 	} {
-		records := all(t, filepath.Join(write(t, map[string]string{"Inbox": convert(text)}), "Inbox"))
+		records := all(t, filepath.Join(sourcetest.Folder(t, map[string]string{"Inbox": convert(text)}), "Inbox"))
 		if len(records) != len(raws) {
 			t.Errorf("%s: %d messages, want %d", name, len(records), len(raws))
 			continue
@@ -290,7 +243,7 @@ func TestMboxIsCutAtFromLinesOnly(t *testing.T) {
 func TestSameMessageIDWithOtherBytesIsKept(t *testing.T) {
 	copy1 := "From: a@example.mo\nMessage-ID: <same@x>\nDate: 1 Mar 2024 09:00:00 +0000\n\nfirst\n"
 	copy2 := strings.Replace(copy1, "first", "second", 1)
-	records := all(t, write(t, map[string]string{"1.eml": copy1, "2.eml": copy2, "3.eml": copy1, "4.eml": strings.Replace(copy1, "same@x", "other@x", 1)}))
+	records := all(t, sourcetest.Folder(t, map[string]string{"1.eml": copy1, "2.eml": copy2, "3.eml": copy1, "4.eml": strings.Replace(copy1, "same@x", "other@x", 1)}))
 	var keys []string
 	for _, r := range records {
 		keys = append(keys, r.Key)
@@ -310,7 +263,7 @@ func TestFoldersMaildirsAndZips(t *testing.T) {
 		"one@example.mo": "ana", "two@example.mo": "ana", "three@example.mo": "ana/.Sent", "m1@x": "ana/Arquivo/antigo", "m2@x": "ana/Arquivo/antigo",
 		"m3@x": "ana/Arquivo/antigo", "m4@x": "ana/Arquivo/antigo", "gap/notes.txt#0": "",
 	}
-	for name, path := range map[string]string{"folder": write(t, files), "zip": zipped(t, files)} {
+	for name, path := range map[string]string{"folder": sourcetest.Folder(t, files), "zip": sourcetest.Zip(t, files)} {
 		got := map[string]string{}
 		for _, r := range all(t, path) {
 			got[r.Key] = r.Stream
@@ -325,13 +278,13 @@ func TestFoldersMaildirsAndZips(t *testing.T) {
 }
 
 func TestWhatIsNoMailIsRefused(t *testing.T) {
-	dir := write(t, map[string]string{"a.json": `{"from":"x"}`, "b.yaml": "kind: list\nname: x\n", "empty": "", "e.eml": "", "c/d.txt": "From here", "bad.zip": "PK\x03\x04xx"})
+	dir := sourcetest.Folder(t, map[string]string{"a.json": `{"from":"x"}`, "b.yaml": "kind: list\nname: x\n", "empty": "", "e.eml": "", "c/d.txt": "From here", "bad.zip": "PK\x03\x04xx"})
 	for _, path := range []string{"a.json", "b.yaml", "empty", "bad.zip", "none"} {
 		if _, err := mbox.Open(filepath.Join(dir, path), mbox.Options{}); guia.KindOf(err) != guia.Invalid {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if _, err := mbox.Open(write(t, map[string]string{"x": "y"}), mbox.Options{}); guia.KindOf(err) != guia.Invalid {
+	if _, err := mbox.Open(sourcetest.Folder(t, map[string]string{"x": "y"}), mbox.Options{}); guia.KindOf(err) != guia.Invalid {
 		t.Errorf("a folder without mail: %v", err)
 	}
 }
@@ -339,7 +292,7 @@ func TestWhatIsNoMailIsRefused(t *testing.T) {
 func TestAMessageAboveTheLimitIsKeptAsAFile(t *testing.T) {
 	big := "From: a@example.mo\nMessage-ID: <big@x>\nDate: 1 Mar 2024 09:00:00 +0000\n\n" + strings.Repeat("0123456789abcdef0123456789abcdef0123456789abcdef\n", 65<<20/49)
 	text, _ := archive()
-	path := filepath.Join(write(t, map[string]string{"Inbox": "From a Fri Mar  1 09:00:00 2024\n" + big + "\n" + text}), "Inbox")
+	path := filepath.Join(sourcetest.Folder(t, map[string]string{"Inbox": "From a Fri Mar  1 09:00:00 2024\n" + big + "\n" + text}), "Inbox")
 	records := all(t, path)
 	if len(records) != 5 || records[4].Key != "m4@x" {
 		t.Fatalf("%d messages", len(records))
@@ -367,9 +320,9 @@ func TestConformance(t *testing.T) {
 	files := map[string]string{"Inbox.mbox": b.String(), "um.eml": plain, "cur/1:2,S": big5, "outro": rich, "x.txt": "junk", "dois.eml": odd}
 	single := map[string]string{"Inbox.mbox": b.String()}
 	for name, paths := range map[string][2]string{
-		"mbox":   {filepath.Join(write(t, single), "Inbox.mbox"), filepath.Join(write(t, map[string]string{"Outro.mbox": b.String()}), "Outro.mbox")},
-		"folder": {write(t, files), write(t, files)},
-		"zip":    {zipped(t, files), zipped(t, files)},
+		"mbox":   {filepath.Join(sourcetest.Folder(t, single), "Inbox.mbox"), filepath.Join(sourcetest.Folder(t, map[string]string{"Outro.mbox": b.String()}), "Outro.mbox")},
+		"folder": {sourcetest.Folder(t, files), sourcetest.Folder(t, files)},
+		"zip":    {sourcetest.Zip(t, files), sourcetest.Zip(t, files)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sourcetest.Run(t, func(t *testing.T) source.Source { return open(t, paths[0]) }, sourcetest.Options{

@@ -63,7 +63,7 @@ func readDirectory(ctx context.Context, f *files, parts []part) (*directory, err
 		if p.role > roleMultis {
 			break
 		}
-		items, closer := f.items(p.entry)
+		items, closer := f.items(p.Entry)
 		for n := 0; ; n++ {
 			it, ok := items.next()
 			if !ok {

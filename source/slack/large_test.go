@@ -2,16 +2,14 @@ package slack_test
 
 import (
 	"archive/zip"
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
-	"guia/source"
 	"guia/source/slack"
+	"guia/source/sourcetest"
 )
 
 // large writes an export with days of n messages each, without holding it in memory.
@@ -74,38 +72,21 @@ type counter struct {
 
 func (c *counter) Write(b []byte) (int, error) { c.n += int64(len(b)); return c.w.Write(b) }
 
-// drain reads an export page by page, and returns how many records there were and the largest live heap after a page.
-func drain(t testing.TB, path string, measure bool) (records int, peak uint64) {
+func drain(t testing.TB, path string, every int) (records int, peak uint64) {
 	t.Helper()
-	e, err := slack.Open(path)
+	e, err := slack.Open(path) // not kept alive by a cleanup
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	var after source.Cursor
-	for n := 0; ; n++ {
-		page, err := e.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records += len(page.Records)
-		if measure && n%8 == 0 {
-			var m runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&m)
-			peak = max(peak, m.HeapAlloc)
-		}
-		if after = page.Next; page.Done {
-			return records, peak
-		}
-	}
+	return sourcetest.Drain(t, e, every)
 }
 
 func TestMemoryDoesNotGrowWithTheExport(t *testing.T) {
 	small, smallSize := large(t, 1, 4_000)
 	big, bigSize := large(t, 1, 40_000)
-	_, low := drain(t, small, true)
-	n, high := drain(t, big, true)
+	_, low := drain(t, small, 8)
+	n, high := drain(t, big, 8)
 	if n < 40_000 {
 		t.Fatalf("%d records", n)
 	}
@@ -120,7 +101,7 @@ func BenchmarkPull(b *testing.B) {
 	b.SetBytes(size)
 	n := 0
 	for b.Loop() {
-		got, _ := drain(b, path, false)
+		got, _ := drain(b, path, 0)
 		n += got
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")

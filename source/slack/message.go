@@ -239,8 +239,8 @@ func (e *Export) attach(f file) source.File {
 		out.Size = -1
 	}
 	if have, ok := e.files.uploads[f.ID]; ok && f.ID != "" {
-		out.Size = have.size
-		out.Open = func() (io.ReadCloser, error) { return e.files.open(have) }
+		out.Size = have.Size
+		out.Open = func() (io.ReadCloser, error) { return e.files.Open(have) }
 		return out
 	}
 	switch {

@@ -27,7 +27,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"guia"
@@ -37,13 +36,11 @@ import (
 // Name is the registered name of this source.
 const Name guia.SourceName = "slack"
 
-// Limits on what one export may hold. They are far beyond real exports; what goes beyond a limit becomes a source.gap, except for
-// the number of files, which is a refusal.
+// Limits on what one export may hold. They are far beyond real exports; what goes beyond a limit becomes a source.gap.
 const (
-	maxEntries = 1_000_000 // files in the export: a thousand conversations over three years
-	maxEntry   = 1 << 30   // bytes of one JSON file, unpacked: an end to zip bombs
-	maxObject  = 8 << 20   // bytes of one message; Slack's own limit is about 40,000 characters
-	maxPeople  = 1_000_000 // people whose names are remembered
+	maxEntry  = 1 << 30   // bytes of one JSON file, unpacked: an end to zip bombs
+	maxObject = 8 << 20   // bytes of one message; Slack's own limit is about 40,000 characters
+	maxPeople = 1_000_000 // people whose names are remembered
 
 	pageRecords = 1000
 	pageBytes   = 4 << 20
@@ -62,7 +59,7 @@ type Export struct {
 
 // part is one file of the export in the order of reading.
 type part struct {
-	entry
+	source.Entry
 	role   role
 	folder string // of a conversation's file
 }
@@ -82,26 +79,28 @@ const (
 // Open opens the zip or folder at path and reads its table of contents and all of its bytes once, for the instance's digest. It
 // refuses (invalid) what is no Slack export. Close the result.
 func Open(path string) (*Export, error) {
-	files, err := openFiles(path)
+	input, err := source.OpenInput(path)
 	if err != nil {
 		return nil, err
 	}
+	files := &files{Input: input}
+	files.stripTop()
 	e := &Export{files: files}
 	e.parts = files.arrange()
 	known := false
 	e.before = make([]int64, len(e.parts)+1)
 	for i, p := range e.parts {
 		known = known || p.role != roleIgnored && p.role != roleDay
-		e.before[i+1] = e.before[i] + p.size
+		e.before[i+1] = e.before[i] + p.Size
 	}
 	if !known {
-		_ = files.Close()
+		_ = files.Close() // only read
 		return nil, guia.Refuse(guia.Invalid, "slack.not_an_export", path)
 	}
-	e.instance, err = files.digest()
+	e.instance, err = files.Digest()
 	if err != nil {
-		_ = files.Close()
-		return nil, guia.RefuseCause(guia.Invalid, err, "slack.unreadable", path)
+		_ = files.Close() // only read
+		return nil, err
 	}
 	return e, nil
 }
@@ -125,7 +124,7 @@ func (e *Export) Close() error {
 // Pull implements [source.Source]. The order is people, conversations, messages by folder and day, and last what was not read.
 func (e *Export) Pull(ctx context.Context, after source.Cursor) (source.Page, error) {
 	if e.closed {
-		return source.Page{}, guia.RefuseCause(guia.Invalid, os.ErrClosed, "slack.closed")
+		return source.Page{}, guia.RefuseCause(guia.Invalid, os.ErrClosed, "source.closed")
 	}
 	if err := ctx.Err(); err != nil {
 		return source.Page{}, err
@@ -173,7 +172,7 @@ func (e *Export) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 	page.Done = at.part == len(e.parts)
 	page.Read = e.before[at.part]
 	if e.reader != nil {
-		page.Read += min(e.reader.items.read(), e.parts[at.part].size)
+		page.Read += min(e.reader.items.read(), e.parts[at.part].Size)
 	}
 	return page, nil
 }
@@ -190,17 +189,13 @@ func (e *Export) parse(c source.Cursor) (place, error) {
 	if c == "" {
 		return place{}, nil
 	}
-	words := strings.Split(string(c), " ")
-	if len(words) == 4 {
-		part, err1 := strconv.Atoi(words[1])
-		item, err2 := strconv.Atoi(words[3])
-		p := place{part, item}
-		last := part == len(e.parts)
-		if err1 == nil && err2 == nil && part >= 0 && part <= len(e.parts) && item >= 0 && (item == 0 || !last) && p.cursor() == c {
-			return p, nil
-		}
+	var p place
+	_, err := fmt.Sscanf(string(c), "part %d item %d", &p.part, &p.item)
+	end := len(e.parts)
+	if err != nil || p.cursor() != c || p.part < 0 || p.part > end || p.item < 0 || p.part == end && p.item > 0 {
+		return place{}, guia.Refuse(guia.Invalid, "source.cursor")
 	}
-	return place{}, guia.Refuse(guia.Invalid, "slack.bad_cursor")
+	return p, nil
 }
 
 // reader is the part that is open.
@@ -224,7 +219,7 @@ func (e *Export) seek(ctx context.Context, at place) error {
 		}
 		if _, ok := e.next(place{at.part, done}); !ok {
 			e.shut()
-			return guia.Refuse(guia.Invalid, "slack.bad_cursor")
+			return guia.Refuse(guia.Invalid, "source.cursor")
 		}
 	}
 	return nil
@@ -234,11 +229,11 @@ func (e *Export) seek(ctx context.Context, at place) error {
 func (e *Export) next(at place) (item, bool) {
 	p := e.parts[at.part]
 	if p.role == roleIgnored {
-		return item{raw: []byte(p.name), gap: ignoredReason}, at.item == 0
+		return item{raw: []byte(p.Name), gap: ignoredReason}, at.item == 0
 	}
 	if e.reader == nil {
 		e.reader = &reader{at: place{part: at.part}}
-		e.reader.items, e.reader.close = e.files.items(p.entry)
+		e.reader.items, e.reader.close = e.files.items(p.Entry)
 	}
 	if back := e.reader.back; back != nil {
 		e.reader.back = nil
@@ -258,7 +253,7 @@ func (e *Export) shut() {
 // read turns an item into records.
 func (e *Export) read(at place, it item) []source.Record {
 	p := e.parts[at.part]
-	origin := fmt.Sprintf("%s#%d", strings.ToValidUTF8(p.name, "\uFFFD"), at.item)
+	origin := fmt.Sprintf("%s#%d", strings.ToValidUTF8(p.Name, "\uFFFD"), at.item)
 	if len(origin) > 1000 {
 		origin = strings.ToValidUTF8(origin[:500], "") + "…" + fmt.Sprintf("#%d", at.item)
 	}

@@ -1,9 +1,6 @@
 package slack_test
 
 import (
-	"archive/zip"
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,47 +59,6 @@ var workspace = map[string]string{
 	"C01/attachments/F02-plan.xls": "xls",
 }
 
-// zipped writes an export and returns its path.
-func zipped(t testing.TB, files map[string]string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "Example Slack export.zip")
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		w, err := z.Create(name)
-		if err == nil {
-			_, err = io.WriteString(w, files[name])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	err := z.Close()
-	if err == nil {
-		err = os.WriteFile(path, b.Bytes(), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func unpacked(t testing.TB, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(path), 0o700)
-		if err == nil {
-			err = os.WriteFile(path, []byte(text), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 func open(t testing.TB, path string) *slack.Export {
 	t.Helper()
 	e, err := slack.Open(path)
@@ -111,23 +67,6 @@ func open(t testing.TB, path string) *slack.Export {
 	}
 	t.Cleanup(func() { e.Close() })
 	return e
-}
-
-// all reads an export to its end.
-func all(t testing.TB, s source.Source) (records []source.Record) {
-	t.Helper()
-	var after source.Cursor
-	for {
-		page, err := s.Pull(context.Background(), after)
-		if err != nil {
-			t.Fatalf("pull %q: %v", after, err)
-		}
-		records = append(records, page.Records...)
-		after = page.Next
-		if page.Done {
-			return records
-		}
-	}
 }
 
 // byKey returns the only record with a key.
@@ -146,7 +85,7 @@ func byKey(t testing.TB, records []source.Record, key string) source.Record {
 }
 
 func TestMessagesAreReadAsSlackDescribesThem(t *testing.T) {
-	records := all(t, open(t, zipped(t, workspace)))
+	records := sourcetest.All(t, open(t, sourcetest.Zip(t, workspace)))
 	for _, want := range []struct {
 		key, typ, time, original, sender, name, text, subject string
 		replyTo, editOf, stream, streamName, kind             string
@@ -231,7 +170,7 @@ func TestMessagesAreReadAsSlackDescribesThem(t *testing.T) {
 }
 
 func TestPeopleAndConversationsAreRecords(t *testing.T) {
-	records := all(t, open(t, zipped(t, workspace)))
+	records := sourcetest.All(t, open(t, sourcetest.Zip(t, workspace)))
 	people := map[string]source.Record{}
 	conversations := map[string]source.Record{}
 	for _, r := range records {
@@ -266,7 +205,7 @@ func TestPeopleAndConversationsAreRecords(t *testing.T) {
 }
 
 func TestFilesAreOpenedWhenTheyAreThereAndMissedAloud(t *testing.T) {
-	r := byKey(t, all(t, open(t, zipped(t, workspace))), "C01/1700000025.000100")
+	r := byKey(t, sourcetest.All(t, open(t, sourcetest.Zip(t, workspace))), "C01/1700000025.000100")
 	if len(r.Files) != 3 {
 		t.Fatalf("%d files", len(r.Files))
 	}
@@ -294,7 +233,7 @@ func TestFilesAreOpenedWhenTheyAreThereAndMissedAloud(t *testing.T) {
 	}
 	bare := maps.Clone(workspace)
 	delete(bare, "__uploads/F01/合同.pdf")
-	if f := byKey(t, all(t, open(t, zipped(t, bare))), "C01/1700000025.000100").Files[0]; f.Open != nil || f.Missing != "not in the export, which holds a link only" {
+	if f := byKey(t, sourcetest.All(t, open(t, sourcetest.Zip(t, bare))), "C01/1700000025.000100").Files[0]; f.Open != nil || f.Missing != "not in the export, which holds a link only" {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -302,7 +241,7 @@ func TestFilesAreOpenedWhenTheyAreThereAndMissedAloud(t *testing.T) {
 func TestWhatIsOddIsKeptAndMarked(t *testing.T) {
 	files := maps.Clone(workspace)
 	files["unlisted/2023-11-15.json"] = `[{"type":"message","user":"U01","text":"x` + "\xff" + `","ts":"1700090060.000100"}]`
-	records := all(t, open(t, zipped(t, files)))
+	records := sourcetest.All(t, open(t, sourcetest.Zip(t, files)))
 	if got := byKey(t, records, "unlisted/1700090060.000100"); !slices.Equal(got.Marks, []string{"conversation-not-listed", source.MarkBadEncoding}) || got.Text != "x\uFFFD" {
 		t.Errorf("got %q %v", got.Text, got.Marks)
 	}
@@ -333,7 +272,7 @@ func TestDamageIsAGapAndTheRestIsRead(t *testing.T) {
 		"huge message": {`[{"type":"message","text":"` + strings.Repeat("x", 9<<20) + `"},{"type":"message","user":"U01","text":"a","ts":"1.000001"}]`, "larger than the limit for one message"},
 	} {
 		files[day] = c.text
-		records := all(t, open(t, zipped(t, files)))
+		records := sourcetest.All(t, open(t, sourcetest.Zip(t, files)))
 		reasons := ""
 		for _, r := range records {
 			if r.Type == guia.SourceGap && strings.HasPrefix(r.Origin, day) {
@@ -364,7 +303,7 @@ func TestAnOlderAndANewerExportAgreeInEitherOrder(t *testing.T) {
 		editOf, text string
 	}
 	read := func(files map[string]string, into map[string]version) {
-		for _, r := range all(t, open(t, zipped(t, files))) {
+		for _, r := range sourcetest.All(t, open(t, sourcetest.Zip(t, files))) {
 			v := version{r.Type, r.EditOf, r.Text}
 			if have, ok := into[r.Key]; ok && have != v {
 				t.Errorf("%s is %+v in one export and %+v in the other", r.Key, have, v)
@@ -398,9 +337,9 @@ func TestFolderAndZipGiveTheSame(t *testing.T) {
 		nested["My export/"+name] = text
 	}
 	nested["__MACOSX/My export/._users.json"] = "junk"
-	want := all(t, open(t, zipped(t, workspace)))
-	for name, path := range map[string]string{"folder": unpacked(t, workspace), "zip of the folder": zipped(t, nested)} {
-		got := all(t, open(t, path))
+	want := sourcetest.All(t, open(t, sourcetest.Zip(t, workspace)))
+	for name, path := range map[string]string{"folder": sourcetest.Folder(t, workspace), "zip of the folder": sourcetest.Zip(t, nested)} {
+		got := sourcetest.All(t, open(t, path))
 		if len(got) != len(want) {
 			t.Errorf("%s: %d records, want %d", name, len(got), len(want))
 			continue
@@ -418,7 +357,7 @@ func TestWhatIsNoExportIsRefused(t *testing.T) {
 	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{text, filepath.Join(t.TempDir(), "none.zip"), t.TempDir(), zipped(t, map[string]string{"a/b.json": "[]"})} {
+	for _, path := range []string{text, filepath.Join(t.TempDir(), "none.zip"), t.TempDir(), sourcetest.Zip(t, map[string]string{"a/b.json": "[]"})} {
 		_, err := slack.Open(path)
 		if guia.KindOf(err) != guia.Invalid {
 			t.Errorf("%s: %v", path, err)
@@ -441,7 +380,7 @@ func bulky() map[string]string {
 
 func TestConformance(t *testing.T) {
 	files := bulky()
-	path := zipped(t, files)
+	path := sourcetest.Zip(t, files)
 	moved := filepath.Join(t.TempDir(), "renamed.zip")
 	data, err := os.ReadFile(path)
 	if err == nil {
@@ -450,7 +389,7 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, moved2 := unpacked(t, files), unpacked(t, files)
+	folder, moved2 := sourcetest.Folder(t, files), sourcetest.Folder(t, files)
 	canaries := []string{"陳大文", "Conceição Araújo", "chan@example.mo", "confidencial", "direcção", "6200 0001"}
 	for name, paths := range map[string][2]string{"zip": {path, moved}, "folder": {folder, moved2}} {
 		t.Run(name, func(t *testing.T) {
