@@ -17,13 +17,14 @@ import (
 )
 
 // Export writes the public part of the ledger, tree and leaves, as the plain files of C2SP tlog-tiles into dir: what auditors, mirrors
-// and witnesses read, with tools of theirs. It holds nothing personal. It returns the exported size.
+// and witnesses read, with tools of theirs. It holds nothing personal. It returns the exported size. tell, when not nil, is called now
+// and then with the number of leaves that were written.
 //
 // Called again it adds what is new. Full tiles never change and are not written again; partial tiles stay until the full one is
 // there, because somebody may still be reading with an older checkpoint. The checkpoint is replaced last: at any moment, also after a
 // crash, everything that the checkpoint in dir speaks of is there. An export of another log, or of a history that this ledger is not
 // the continuation of, is refused and left alone (conflict, damaged).
-func Export(ctx context.Context, d *directory.Directory, dir string) (size int64, err error) {
+func Export(ctx context.Context, d *directory.Directory, dir string, tell func(done, of int64)) (size int64, err error) {
 	note, err := d.Ledger.Checkpoint(ctx)
 	if err != nil {
 		return 0, err
@@ -43,7 +44,7 @@ func Export(ctx context.Context, d *directory.Directory, dir string) (size int64
 	if err != nil {
 		return 0, err
 	}
-	x := &export{ctx: ctx, l: d.Ledger, dir: dir, dirs: map[string]bool{}}
+	x := &export{ctx: ctx, l: d.Ledger, dir: dir, dirs: map[string]bool{}, meter: meter{of: c.Size, tell: tell}}
 	if err := x.tiles(before, c.Size); err != nil {
 		return 0, fmt.Errorf("export: %w", err)
 	}
@@ -91,6 +92,7 @@ type export struct {
 	l    *ledger.Ledger
 	dir  string
 	dirs map[string]bool // in which files were made
+	meter
 }
 
 // tiles writes the tiles of every level that the tree of size has and the tree of before did not.
@@ -118,6 +120,7 @@ func (x *export) tiles(before, size int64) error {
 func (x *export) entries(before, size int64) error {
 	var bundle []byte
 	start := before / proof.TileWidth * proof.TileWidth
+	x.add(start)
 	return x.l.Entries(x.ctx, guia.Seq(start), guia.Seq(size), func(e ledger.Entry) (err error) {
 		if bundle, err = proof.AppendEntry(bundle, e.Text); err != nil {
 			return err
@@ -130,6 +133,7 @@ func (x *export) entries(before, size int64) error {
 		path := proof.EntriesPath(index, int(next-index*proof.TileWidth))
 		err = x.write(path, bundle)
 		bundle = bundle[:0]
+		x.add(next - x.done)
 		return err
 	})
 }

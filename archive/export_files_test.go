@@ -61,7 +61,7 @@ func TestExportGrowsAndNeverChangesWhatWasRead(t *testing.T) {
 	var sizes []int64
 	for _, records := range []int{100, 180, 300, 300, 900} {
 		take(t, c.Directory.Directory, &guiatest.Company{Seed: 1, Records: records, Page: 100})
-		size, err := archive.Export(ctx, c.Directory.Directory, dir)
+		size, err := archive.Export(ctx, c.Directory.Directory, dir, nil)
 		must(t, err)
 		sizes = append(sizes, size)
 		readExport(t, dir, size)
@@ -104,18 +104,18 @@ func TestExportRefusesAnotherHistory(t *testing.T) {
 	set := c.backup(t)
 	dir := filepath.Join(t.TempDir(), "export")
 	take(t, c.Directory.Directory, &guiatest.Company{Seed: 1, Records: 90, Page: 100})
-	_, err := archive.Export(ctx, c.Directory.Directory, dir)
+	_, err := archive.Export(ctx, c.Directory.Directory, dir, nil)
 	must(t, err)
-	_, err = archive.Export(ctx, newCompany(t, 20).Directory.Directory, dir)
+	_, err = archive.Export(ctx, newCompany(t, 20).Directory.Directory, dir, nil)
 	refused(t, err, guia.Conflict, "archive.export_foreign")
 	to := filepath.Join(t.TempDir(), "restored") // the ledger is set back, and then goes another way
 	_, err = c.restore(set.Set, to)
 	must(t, err)
 	r := guiatest.Open(t, to)
-	_, err = archive.Export(ctx, r.Directory, dir)
+	_, err = archive.Export(ctx, r.Directory, dir, nil)
 	refused(t, err, guia.Damaged, "archive.export_ahead")
 	take(t, r.Directory, &guiatest.Company{Seed: 9, Records: 300, Page: 100})
-	_, err = archive.Export(ctx, r.Directory, dir)
+	_, err = archive.Export(ctx, r.Directory, dir, nil)
 	refused(t, err, guia.Damaged, "archive.export_differs")
 	if _, err := os.Stat(filepath.Join(dir, proof.TilePath(0, 0, proof.TileWidth))); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the refused export wrote a tile")
