@@ -243,7 +243,7 @@ func (b *backup) look(ctx context.Context) (digests []blob.Digest, logKeys int, 
 		if err := settle(b.path(name)); err != nil {
 			return nil, 0, err
 		}
-		copied, err := db.OpenReadOnly(ctx, b.path(name))
+		copied, err := db.OpenReadOnly(ctx, b.path(name), nil)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -294,7 +294,7 @@ func collect(t *testing.T, d *directory.Directory, seqs []guia.Seq, gone traces)
 	must(t, err)
 	keysCopy := filepath.Join(t.TempDir(), "keys.db")
 	must(t, d.Keys.CopyTo(ctx, keysCopy))
-	opened, err := db.OpenReadOnly(ctx, keysCopy)
+	opened, err := db.OpenReadOnly(ctx, keysCopy, nil)
 	must(t, err)
 	defer opened.Close()
 	keys = traces{}
@@ -377,7 +377,7 @@ func opensWithWhatTheMachineHas(t *testing.T, d *directory.Directory, old archiv
 			k.Close()
 			t.Errorf("the old backup's keys open with %s", name)
 		}
-		refused(t, err, guia.Blocked, "seal.epoch_foreign")
+		refused(t, err, guia.Damaged, "seal.epoch_foreign")
 	}
 	for _, name := range names(t, d.EscrowFolder()) {
 		if strings.HasSuffix(name, ".age") && name != filepath.Base(d.EscrowPath(d.Keys.Epoch())) {

@@ -97,7 +97,7 @@ func checkUnlisted(m Manifest) error {
 
 // verifyTree recomputes the tree of the set's database and compares it with the manifest and the signed checkpoint.
 func verifyTree(ctx context.Context, m Manifest) (err error) {
-	main, err := db.OpenReadOnly(ctx, filepath.Join(m.Set, databaseName))
+	main, err := db.OpenReadOnly(ctx, filepath.Join(m.Set, databaseName), nil)
 	if err != nil {
 		return err
 	}

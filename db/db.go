@@ -29,8 +29,10 @@ import (
 
 	"modernc.org/sqlite" // the driver; registers itself as "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+	"modernc.org/sqlite/vfs"
 
 	"guia"
+	"guia/durable"
 )
 
 // Durability says what a commit promises.
@@ -58,6 +60,8 @@ type Options struct {
 	Migrations fs.FS
 	// Readers is how many reading connections there are, 4 when zero.
 	Readers int
+	// Existing says that the file was made before: one that is missing or empty is damage (kind damaged), and none is made in its place.
+	Existing bool
 }
 
 const pageSize = 16384 // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
@@ -77,6 +81,7 @@ type DB struct {
 	conn   *sql.Conn // the only writing connection
 	reads  *sql.DB
 	copier *sql.DB // copies the log back; its own connection, so that nobody waits for it
+	medium *vfs.FS // what a file is read through that cannot be written; nil otherwise
 
 	mu         sync.Mutex // held by the running write transaction; guards statements and what is known of the log
 	statements map[string]*sql.Stmt
@@ -122,16 +127,11 @@ func (d *DB) open(ctx context.Context, o Options) error {
 		// When the log begins anew its file shrinks: otherwise it would look full for ever.
 		"journal_size_limit(" + strconv.FormatInt(walSoft/2, 10) + ")",
 	}
-	// SQLite would make the file readable to others; its log takes the file's permissions.
-	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, 0o600)
+	size, err := d.touch(o.Existing)
 	if err != nil {
-		return guia.RefuseCause(guia.Blocked, err, "db.unwritable")
-	}
-	info, err := file.Stat()
-	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if info.Size() == 0 {
+	if size == 0 {
 		if err := setPageSize(ctx, d.path); err != nil {
 			return err
 		}
@@ -161,6 +161,32 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	}
 	d.copier.SetMaxOpenConns(1)
 	return nil
+}
+
+// touch makes the file where it may be new, and returns its size. SQLite would make it readable to others; its log takes the file's
+// permissions.
+func (d *DB) touch(existing bool) (size int64, err error) {
+	flags := os.O_RDWR
+	if !existing {
+		flags |= os.O_CREATE
+	}
+	file, err := os.OpenFile(d.path, flags, 0o600)
+	switch {
+	case existing && errors.Is(err, fs.ErrNotExist):
+		return 0, guia.RefuseCause(guia.Damaged, err, "db.missing", filepath.Base(d.path))
+	case durable.IsFull(err):
+		return 0, guia.RefuseCause(guia.Blocked, err, "db.full")
+	case err != nil:
+		return 0, guia.RefuseCause(guia.Blocked, err, "db.unwritable")
+	}
+	info, err := file.Stat()
+	if err = errors.Join(err, file.Close()); err != nil {
+		return 0, err
+	}
+	if existing && info.Size() == 0 {
+		return 0, guia.Refuse(guia.Damaged, "db.empty", filepath.Base(d.path))
+	}
+	return info.Size(), nil
 }
 
 // setPageSize gives a new file its page size. It has to be said before the journal mode, and the driver sorts the pragmas of a
@@ -202,6 +228,9 @@ func (d *DB) Close() error {
 			if p != nil {
 				err = errors.Join(err, p.Close())
 			}
+		}
+		if d.medium != nil {
+			err = errors.Join(err, d.medium.Close())
 		}
 	})
 	return err

@@ -442,7 +442,7 @@ func TestACopyIsWholeAndCompact(t *testing.T) {
 	if err := d.CopyTo(t.Context(), copied); err == nil {
 		t.Error("a copy replaced a file")
 	}
-	r, err := OpenReadOnly(t.Context(), copied)
+	r, err := OpenReadOnly(t.Context(), copied, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

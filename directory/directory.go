@@ -144,7 +144,7 @@ func (d *Directory) create(ctx context.Context, first permit.User) (err error) {
 	if d.Keys, err = seal.Create(ctx, d.Path); err != nil {
 		return err
 	}
-	if err := d.openStores(ctx); err != nil {
+	if err := d.openStores(ctx, false); err != nil {
 		return err
 	}
 	if d.Ledger, err = ledger.Create(ctx, d.Main, d.Keys, d.Vault); err != nil {
@@ -216,7 +216,7 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	if d.Keys, err = seal.Open(ctx, d.Path); err != nil {
 		return err
 	}
-	if err := d.openStores(ctx); err != nil {
+	if err := d.openStores(ctx, true); err != nil {
 		return err
 	}
 	if d.Ledger, err = ledger.Open(ctx, d.Main, d.Keys, d.Vault); err != nil {
@@ -231,6 +231,9 @@ func versionText(number int) string { return versionPrefix + strconv.Itoa(number
 func checkVersion(path string) error {
 	text, err := os.ReadFile(filepath.Join(path, "VERSION"))
 	if errors.Is(err, os.ErrNotExist) {
+		if isHeadless(path) {
+			return guia.RefuseCause(guia.Damaged, err, "directory.version_missing", path, versionText(Format))
+		}
 		return guia.Refuse(guia.NotFound, "directory.missing", path)
 	}
 	if err != nil {
@@ -246,6 +249,24 @@ func checkVersion(path string) error {
 	return nil
 }
 
+// isHeadless reports whether path is a data directory that has lost its VERSION: its creation had ended, for the mark is gone.
+func isHeadless(path string) bool {
+	if _, err := os.Lstat(filepath.Join(path, unfinished)); err == nil {
+		return false
+	}
+	for _, name := range []string{mainName, "keys.db", "epoch.key"} {
+		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// mainName is the main database.
+const mainName = "guia.db"
+
+func (d *Directory) mainPath() string { return filepath.Join(d.Path, mainName) }
+
 // lockName is the file that stands for the lock; it is never removed.
 const lockName = "lock"
 
@@ -255,14 +276,17 @@ func (d *Directory) lock() error {
 		return fmt.Errorf("%w: %w", ErrHeld, err)
 	}
 	d.unlock = unlock
+	if durable.IsFull(err) {
+		return guia.RefuseCause(guia.Blocked, err, "db.full")
+	}
 	if err != nil {
 		return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", d.Path)
 	}
 	return nil
 }
 
-func (d *Directory) openStores(ctx context.Context) (err error) {
-	if d.Main, err = db.Open(ctx, filepath.Join(d.Path, "guia.db"), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main()}); err != nil {
+func (d *Directory) openStores(ctx context.Context, existing bool) (err error) {
+	if d.Main, err = db.Open(ctx, d.mainPath(), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main(), Existing: existing}); err != nil {
 		return err
 	}
 	if d.Blobs, err = blob.OpenDir(filepath.Join(d.Path, "blobs")); err != nil {

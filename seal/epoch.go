@@ -44,6 +44,25 @@ func readEpoch(path string) ([]byte, error) {
 	return decodeEpoch(text)
 }
 
+// currentEpoch reads the epoch key of dir; nil when it is missing or unreadable and a change of epoch is under way, which overwrites the
+// old file before it removes it: the next one may be in force then.
+func currentEpoch(dir string) ([]byte, error) {
+	epoch, err := readEpoch(filepath.Join(dir, epochName))
+	if err == nil {
+		return epoch, nil
+	}
+	if _, other := os.Stat(filepath.Join(dir, nextName)); other == nil {
+		return nil, nil
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, guia.RefuseCause(guia.Damaged, err, "seal.epoch_missing", dir)
+	case guia.KindOf(err) == 0:
+		return nil, guia.RefuseCause(guia.Blocked, err, "db.unreadable", epochName)
+	}
+	return nil, err
+}
+
 // epochProof tells an epoch key from another without telling it.
 func epochProof(key []byte) []byte {
 	h := hmac.New(sha256.New, key)
@@ -83,37 +102,45 @@ func (k *Keeper) firstEpoch(ctx context.Context, epoch []byte) error {
 	})
 }
 
-// settleEpoch finds out which of the two epoch files the key database belongs to, after a crash during a change too, and leaves
-// only that one.
-func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) (settled error) {
-	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
+// chooseEpoch finds out which of the two epoch files the key database belongs to, after a crash during a change too: the current one,
+// whose key is epoch (nil when it cannot be read), or the next.
+func (k *Keeper) chooseEpoch(ctx context.Context, epoch []byte) (isNext bool, err error) {
 	var proof []byte
 	var following uint64
-	err := k.db.QueryRow(ctx, "SELECT number, proof, next FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof, &following)
+	err = k.db.QueryRow(ctx, "SELECT number, proof, next FROM seal_epoch WHERE one = 1").Scan(&k.number, &proof, &following)
 	if errors.Is(err, sql.ErrNoRows) {
-		return guia.RefuseCause(guia.Damaged, err, "seal.damaged", "epoch")
+		return false, guia.RefuseCause(guia.Damaged, err, "seal.damaged", "epoch")
 	}
 	if err != nil {
-		return fmt.Errorf("read epoch: %w", err)
+		return false, fmt.Errorf("read epoch: %w", err)
 	}
-	defer func() {
-		if settled == nil && !bytes.Equal(epochRow(k.epoch, k.number, following), proof) {
-			settled = guia.Refuse(guia.Damaged, "seal.damaged", "epoch")
+	k.epoch = epoch
+	if !isProof(proof, epoch) {
+		if k.epoch, err = readEpoch(filepath.Join(k.dir, nextName)); err != nil || !isProof(proof, k.epoch) {
+			return false, guia.Refuse(guia.Damaged, "seal.epoch_foreign", k.dir)
 		}
-	}()
-	if isProof(proof, epoch) {
-		k.epoch = epoch
-		if _, err := os.Stat(next); err == nil { // the change did not reach the database: it did not happen
-			return durable.Shred(next)
-		}
-		return nil
+		isNext = true
 	}
-	newer, err := readEpoch(next)
-	if err != nil || !isProof(proof, newer) {
-		return guia.Refuse(guia.Blocked, "seal.epoch_foreign", k.dir)
+	if !bytes.Equal(epochRow(k.epoch, k.number, following), proof) {
+		return false, guia.Refuse(guia.Damaged, "seal.damaged", "epoch")
 	}
-	k.epoch = newer // the database has changed over: finish what the crash interrupted
-	return k.finishEpoch(ctx, current, next)
+	return isNext, nil
+}
+
+// settleEpoch leaves only the epoch file that the key database belongs to.
+func (k *Keeper) settleEpoch(ctx context.Context, epoch []byte) error {
+	current, next := filepath.Join(k.dir, epochName), filepath.Join(k.dir, nextName)
+	isNext, err := k.chooseEpoch(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	if isNext { // the database has changed over: finish what the crash interrupted
+		return k.finishEpoch(ctx, current, next)
+	}
+	if _, err := os.Stat(next); err == nil { // the change did not reach the database: it did not happen
+		return durable.Shred(next)
+	}
+	return nil
 }
 
 // RotateEpoch replaces the epoch key and wraps every key anew. Afterwards older copies of the key database cannot be opened with

@@ -96,43 +96,56 @@ func Create(ctx context.Context, dir string) (*Keeper, error) {
 	if err := durable.WriteFile(filepath.Join(dir, epochName), []byte(encodeEpoch(epoch)), 0o600); err != nil {
 		return nil, fmt.Errorf("create keys: %w", err)
 	}
-	return openWith(ctx, dir, epoch, true)
+	d, err := db.Open(ctx, filepath.Join(dir, databaseName), options(false))
+	if err != nil {
+		return nil, err
+	}
+	return newKeeper(ctx, dir, d, func(k *Keeper) error { return k.firstEpoch(ctx, epoch) })
 }
 
-// Open opens the keys of dir and finishes an epoch change that a crash interrupted. A missing or foreign epoch key is a refusal of
-// kind blocked that says how to restore it.
+// Open opens the keys of dir and finishes an epoch change that a crash interrupted. A missing or foreign epoch key and a missing key
+// database are damage; nothing is made in their place, for a fresh one would hide that.
 func Open(ctx context.Context, dir string) (*Keeper, error) {
-	epoch, err := readEpoch(filepath.Join(dir, epochName))
+	epoch, err := currentEpoch(dir)
 	if err != nil {
-		// A change of epoch overwrites the old file before it removes it: missing or unreadable, the next one may be in force.
-		if _, other := os.Stat(filepath.Join(dir, nextName)); other == nil {
-			return openWith(ctx, dir, nil, false)
-		}
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, guia.Refuse(guia.Blocked, "seal.epoch_missing", dir)
-		}
 		return nil, err
 	}
-	return openWith(ctx, dir, epoch, false)
+	d, err := db.Open(ctx, filepath.Join(dir, databaseName), options(true))
+	if err != nil {
+		return nil, err
+	}
+	return newKeeper(ctx, dir, d, func(k *Keeper) error { return k.settleEpoch(ctx, epoch) })
 }
 
-// openWith opens the key database. Only where it is new anything is made: what is missing elsewhere was there once, and a fresh one in
-// its place would hide that.
-func openWith(ctx context.Context, dir string, epoch []byte, fresh bool) (*Keeper, error) {
-	d, err := db.Open(ctx, filepath.Join(dir, databaseName), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Keys(), Readers: 2})
+// View opens the keys of dir for reading, as they are: nothing is made or destroyed, and an epoch change that a crash interrupted stays
+// so. Keys that exist are found, and what they sealed can be read; the medium need not be writable.
+func View(ctx context.Context, dir string) (*Keeper, error) {
+	epoch, err := currentEpoch(dir)
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{dir: dir, db: d, byName: map[KeyName]*KEK{}, byID: map[uint64]*KEK{}}
-	if fresh {
-		err = k.firstEpoch(ctx, epoch)
-	} else {
-		err = k.settleEpoch(ctx, epoch)
-	}
+	d, err := db.OpenReadOnly(ctx, filepath.Join(dir, databaseName), db.Keys())
 	if err != nil {
+		return nil, err
+	}
+	return newKeeper(ctx, dir, d, func(k *Keeper) error {
+		_, err := k.chooseEpoch(ctx, epoch)
+		return err
+	})
+}
+
+func options(existing bool) db.Options {
+	return db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Keys(), Readers: 2, Existing: existing}
+}
+
+// newKeeper keeps the keys in d, whose epoch key begin finds or makes. It closes d on an error.
+func newKeeper(ctx context.Context, dir string, d *db.DB, begin func(*Keeper) error) (*Keeper, error) {
+	k := &Keeper{dir: dir, db: d, byName: map[KeyName]*KEK{}, byID: map[uint64]*KEK{}}
+	if err := begin(k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	var found bool
+	var err error
 	if k.macKey, found, err = k.secret(ctx, macName); err != nil || !found {
 		return nil, errors.Join(cmp.Or(err, guia.Refuse(guia.Damaged, "seal.damaged", "secret "+macName)), d.Close())
 	}
