@@ -117,7 +117,7 @@ func (b *buffer) clear() {
 		b.names[c] = nameList{}
 		b.index[c] = map[string]uint32{}
 	}
-	b.cols[colSeq].width, b.cols[colTime].width = 8, 8
+	b.cols[colSeq].width, b.cols[colTime].width, b.cols[colMessage].width = 8, 8, 8
 }
 
 // memory is about how many bytes the buffer takes.
@@ -151,6 +151,9 @@ func (b *buffer) add(d *Doc) {
 	b.push(colTime, b.timeOf(d))
 	b.push(colLength, uint64(b.toks.atoms))
 	b.length += uint64(b.toks.atoms)
+	message := d.message()
+	b.push(colMessage, message)
+	b.copies += int(message & 1)
 	for c, name := range [columnCount]string{colStream: d.Stream, colPerson: d.Person, colKind: d.Kind, colEntity: d.Entity} {
 		if c >= firstList {
 			b.push(c, uint64(b.place(c, name)))

@@ -62,7 +62,10 @@ func (f *Follower) forget(ctx context.Context, e *guia.Event, before []Doc) erro
 // document is what can be found of an event.
 func (f *Follower) document(e *guia.Event) Doc {
 	d := Doc{
-		Seq: uint64(e.Seq), Kind: string(e.Type), Entity: e.Fields.Get("entity"), Stream: e.Stream.String(),
+		Seq: uint64(e.Seq), Kind: string(e.Type), Entity: e.Fields.Get("entity"), Stream: e.Stream.String(), Message: e.Record,
+	}
+	if first, err := guia.ParseID16(e.Fields.Get("same_as")); err == nil {
+		d.Message, d.Copy = first, true
 	}
 	if m, ok := e.Moment(); ok {
 		d.Time, d.HasTime = m.Time, true

@@ -170,6 +170,7 @@ func (c *rewriter) clearColumns(cols *columns, p *part, docs []uint32) {
 		cols.values[colTime][d] = 0
 		p.length -= cols.values[colLength][d]
 		cols.values[colLength][d] = 0
+		cols.values[colMessage][d] = 0
 	}
 	cols.dead = append(cols.dead, docs...)
 	slices.Sort(cols.dead)

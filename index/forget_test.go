@@ -69,7 +69,7 @@ func TestForgottenTermsAreNowhere(t *testing.T) {
 				t.Fatalf("before forgetting, not in the files: %q", missing)
 			}
 			contrato := func() int {
-				res, err := x.Search(ctx, Scope{All: true}, Query{Text: "contrato"})
+				res, err := x.Search(ctx, Scope{All: true}, Query{Text: "contrato", Copies: true})
 				must(t, err)
 				return res.Total
 			}

@@ -13,6 +13,9 @@
 // Permission comes first: a [Scope] says what the one who asks may see; other documents are not counted, not ranked and do not
 // influence the ranking of those that are.
 //
+// A message that several sources tell is kept in several documents and counted once: of those that answer a question, and that the
+// asker may see, the first in the ledger is the hit, and it says how many more there are ([Hit.Copies]).
+//
 // Guaranteed: after a killed process the index answers as of some earlier cursor, which [Index.Cursor] returns, and following from
 // there makes it what it would have been. Two indexes that were given the same documents give the same answers, however the documents
 // were batched. After [Index.Forget] no byte of the file, its log or temporary files tells a word of the forgotten documents that no
@@ -42,6 +45,7 @@ import (
 	"sync"
 	"time"
 
+	"guia"
 	"guia/db"
 	"guia/lang"
 )
@@ -56,11 +60,25 @@ type Doc struct {
 	Stream  string   // conversation, as a pseudonym
 	Person  string   // who said or did it, as an identifier; may be empty
 	Text    []string // title, text, names of files and of the conversation: no phrase reaches from one into the next
+
+	// Message is the record that first told the message (the document's own, or the one its same_as names). It is not looked up: the
+	// first record may be forgotten.
+	Message guia.RecordID
+	Copy    bool // another record told the message before
+}
+
+// message is the value of colMessage: of the identifier, which is random, 63 bits are enough.
+func (d *Doc) message() uint64 {
+	v := binary.BigEndian.Uint64(d.Message[:8]) &^ 1
+	if d.Copy {
+		v |= 1
+	}
+	return v
 }
 
 const (
 	// version of what is in the file. Another one is thrown away when it is opened.
-	version = 2
+	version = 3
 	// bufferMost is how much memory the buffer takes before it is written.
 	bufferMost = 32 << 20
 	// applyStep is after how many documents waiting searches are let through.

@@ -254,7 +254,7 @@ func TestCursorAndSegmentsCommitTogether(t *testing.T) {
 			if next != flushed {
 				t.Fatalf("cursor after a crash: got %d, want the flushed %d", next, flushed)
 			}
-			res, err := x.Search(ctx, Scope{All: true}, Query{Text: "palavra"})
+			res, err := x.Search(ctx, Scope{All: true}, Query{Text: "palavra", Copies: true})
 			must(t, err)
 			if uint64(res.Total) != next {
 				t.Fatalf("cursor %d, but %d documents are found", next, res.Total)

@@ -2,6 +2,8 @@ package index
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -12,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"guia"
 	"guia/lang"
 )
 
@@ -191,11 +194,17 @@ func (n *naive) search(scope Scope, a *asked, q Query) []Hit {
 		mean = float64(total) / float64(len(seen))
 	}
 	var hits []Hit
+	first := map[guia.RecordID]int{} // where in hits a message is
 	times := map[uint64]int64{}
 	for _, d := range seen {
 		if a != nil && !a.holds(d) || !passes(q, d) {
 			continue
 		}
+		if i, ok := first[d.Message]; ok && !q.Copies {
+			hits[i].Copies++
+			continue
+		}
+		first[d.Message] = len(hits)
 		h := Hit{Seq: d.Seq}
 		times[d.Seq] = math.MinInt64
 		if d.HasTime {
@@ -279,6 +288,10 @@ func (m maker) doc(seq uint64) Doc {
 	if m.IntN(10) > 0 {
 		d.HasTime, d.Time = true, makerEpoch.Add(time.Duration(m.IntN(1000))*time.Minute+time.Duration(m.IntN(3))*time.Microsecond)
 	}
+	d.Message = recordOf(seq)
+	if m.IntN(3) == 0 && seq > 0 {
+		d.Message, d.Copy = recordOf(seq-1-m.Uint64N(min(seq, 100))), true
+	}
 	for range m.IntN(3) + 1 {
 		d.Text = append(d.Text, m.text(12))
 	}
@@ -286,6 +299,13 @@ func (m maker) doc(seq uint64) Doc {
 		d.Text = append(d.Text, m.text(400))
 	}
 	return d
+}
+
+// recordOf is a record's identifier, as random as they are.
+func recordOf(seq uint64) (id guia.RecordID) {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, seq))
+	copy(id[:], sum[:])
+	return id
 }
 
 func (m maker) phrase(from *Doc) string {
@@ -362,7 +382,7 @@ func (m maker) scope() Scope {
 }
 
 func (m maker) query() Query {
-	q := Query{Order: Order(m.IntN(2)), Limit: 1 + m.IntN(30)}
+	q := Query{Order: Order(m.IntN(2)), Limit: 1 + m.IntN(30), Copies: m.IntN(4) == 0}
 	if m.IntN(4) == 0 {
 		q.Persons = m.some("a1", "b2", "")
 	}

@@ -34,6 +34,7 @@ type Query struct {
 	From    time.Time // documents at or after
 	To      time.Time // documents before
 	Order   Order
+	Copies  bool   // every record of a message is a hit of its own
 	Limit   int    // hits on a page, 20 when zero, at most 1000
 	After   string // Next of the page before
 }
@@ -46,14 +47,15 @@ const (
 // Result is a page of hits.
 type Result struct {
 	Hits  []Hit
-	Total int    // of all pages; exact
+	Total int    // of all pages; exact; messages, unless Query.Copies is set
 	Next  string // for Query.After; empty on the last page
 }
 
 // Hit is a document that was found.
 type Hit struct {
-	Seq   uint64
-	Score float64 // BM25 with Order Relevance, otherwise 0
+	Seq    uint64
+	Score  float64 // BM25 with Order Relevance, otherwise 0
+	Copies int     // other documents of the same message that answer the question; they are no hits
 }
 
 // BM25 with the usual constants.
@@ -70,7 +72,7 @@ func (x *Index) Search(ctx context.Context, scope Scope, q Query) (Result, error
 	if err != nil {
 		return Result{}, err
 	}
-	s := &search{expr: expr, scope: scope.filter(), query: q.filter(), order: q.Order, limit: q.Limit}
+	s := &search{expr: expr, scope: scope.filter(), query: q.filter(), order: q.Order, copies: q.Copies, limit: q.Limit}
 	s.filter = s.scope.and(s.query)
 	s.leaves = expr.positive(nil)
 	if len(s.leaves) == 0 {
@@ -130,11 +132,13 @@ type search struct {
 	query  filter
 	filter filter // both
 	order  Order
+	copies bool
 	limit  int
 	before uint64 // sequence numbers from here on do not belong to this search
 	after  *page
 
 	eval  eval
+	told  told     // messages of which several documents may be among the answers
 	best  []ranked // a heap of the best limit hits, the worst first
 	total int
 	more  bool // there are hits beyond best
@@ -147,6 +151,7 @@ type search struct {
 // ranked is a hit with what it is sorted by: key, then seq, both descending.
 type ranked struct {
 	key, seq uint64
+	message  uint64 // value of colMessage, where some message is told twice
 }
 
 func (a ranked) less(b ranked) bool { return a.key < b.key || a.key == b.key && a.seq < b.seq }
@@ -155,17 +160,21 @@ func (s *search) run(parts []searched) error {
 	if s.filter.nothing {
 		return nil
 	}
-	if s.order == Newest {
-		for _, p := range parts {
-			limit := s.enter(p)
-			if limit == 0 {
-				continue
-			}
-			s.newest(s.matches(limit))
-		}
-		return s.eval.r.err
+	if s.order == Relevance {
+		return s.relevance(parts)
 	}
-	return s.relevance(parts)
+	answers := make([][]uint32, len(parts))
+	for i, p := range parts {
+		if limit := s.enter(p); limit > 0 {
+			answers[i] = s.matches(limit)
+		}
+	}
+	s.once(parts, answers)
+	for i, p := range parts {
+		s.eval.begin(p.part, p.terms)
+		s.newest(answers[i])
+	}
+	return s.eval.r.err
 }
 
 // enter makes p the part that is being searched and returns how many of its documents are old enough.
@@ -218,6 +227,7 @@ func (s *search) newest(docs []uint32) {
 	}
 	times := s.eval.terms.column(s.eval.r, colTime)
 	seqs := s.eval.terms.column(s.eval.r, colSeq)
+	messages := s.messages()
 	if s.eval.r.err != nil {
 		return
 	}
@@ -231,6 +241,9 @@ func (s *search) newest(docs []uint32) {
 			continue
 		}
 		h.seq = p.minSeq + seqs.at(int(d))
+		if messages != nil {
+			h.message = messages.at(int(d))
+		}
 		s.push(h)
 	}
 }
@@ -278,8 +291,8 @@ func (s *search) push(h ranked) {
 // keepSets is how many postings relevance keeps from its first pass for the second; beyond it evaluates again.
 const keepSets = 4 << 20
 
-// relevance ranks in two passes. The first finds, for each leaf, the documents in scope that hold it: their number makes the weight of
-// the leaf, and nothing outside the scope has a part in it. The second combines them, filters and scores.
+// relevance ranks in three passes. The first finds, for each leaf, the documents in scope that hold it: their number makes the weight of
+// the leaf, and nothing outside the scope has a part in it. The second combines them and filters, the third scores what is left.
 func (s *search) relevance(parts []searched) error {
 	e := &s.eval
 	s.df = make([]int, len(s.leaves))
@@ -311,30 +324,40 @@ func (s *search) relevance(parts []searched) error {
 	for k, df := range s.df {
 		weight[k] = math.Log(1 + (float64(s.visible-df)+0.5)/(float64(df)+0.5))
 	}
+	answers := make([][]uint32, len(parts))
 	for i, p := range parts {
 		limit := s.enter(p)
 		if limit == 0 || e.r.err != nil {
 			continue
 		}
-		b := s.query.bind(e, limit) // the sets are within the scope already
+		b := s.query.bind(e, limit) // the domain is within the scope already
 		if b.none {
 			continue
 		}
 		in, sets := domains[i], kept[i]
-		if sets == nil {
-			sets = s.sets(in)
-		}
 		docs := e.match(s.expr, in, func(f *phrase, in domain) []uint32 {
 			set, ok := sets[f]
 			if !ok {
-				set = e.leaf(f, in, false) // only excluded
+				set = e.leaf(f, in, false) // not kept, or only excluded
 			}
 			if in.some {
 				return intersect(set.docs, in.list)
 			}
 			return slices.Clone(set.docs)
 		})
-		s.score(b.keep(docs), sets, weight, mean)
+		answers[i] = b.keep(docs)
+	}
+	s.once(parts, answers)
+	for i, p := range parts {
+		if len(answers[i]) == 0 || e.r.err != nil {
+			continue
+		}
+		e.begin(p.part, p.terms)
+		sets := kept[i]
+		if sets == nil {
+			sets = s.sets(ofList(answers[i]))
+		}
+		s.score(answers[i], sets, weight, mean)
 	}
 	return e.r.err
 }
@@ -379,7 +402,7 @@ func (s *search) score(docs []uint32, sets map[*phrase]found, weight []float64, 
 	}
 	s.total += len(docs)
 	e := &s.eval
-	lengths, seqs := e.terms.column(e.r, colLength), e.terms.column(e.r, colSeq)
+	lengths, seqs, messages := e.terms.column(e.r, colLength), e.terms.column(e.r, colSeq), s.messages()
 	if e.r.err != nil {
 		return
 	}
@@ -402,7 +425,11 @@ func (s *search) score(docs []uint32, sets map[*phrase]found, weight []float64, 
 		}
 	}
 	for i, d := range docs {
-		s.push(ranked{math.Float64bits(scores[i]), e.part.minSeq + seqs.at(int(d))})
+		h := ranked{key: math.Float64bits(scores[i]), seq: e.part.minSeq + seqs.at(int(d))}
+		if messages != nil {
+			h.message = messages.at(int(d))
+		}
+		s.push(h)
 	}
 }
 
@@ -424,7 +451,7 @@ func (s *search) result(mark uint32) Result {
 	sort.Slice(s.best, func(i, j int) bool { return s.best[j].less(s.best[i]) })
 	res := Result{Total: s.total}
 	for _, h := range s.best {
-		hit := Hit{Seq: h.seq}
+		hit := Hit{Seq: h.seq, Copies: s.told.copies(h.message)}
 		if s.order == Relevance {
 			hit.Score = math.Float64frombits(h.key)
 		}
@@ -457,12 +484,12 @@ func parsePage(text string, mark uint32) (*page, error) {
 	if err != nil || len(b) != pageBytes || binary.BigEndian.Uint32(b) != mark {
 		return nil, guia.Refuse(guia.Invalid, "index.query.page")
 	}
-	return &page{binary.BigEndian.Uint64(b[4:]), ranked{binary.BigEndian.Uint64(b[12:]), binary.BigEndian.Uint64(b[20:])}}, nil
+	return &page{binary.BigEndian.Uint64(b[4:]), ranked{key: binary.BigEndian.Uint64(b[12:]), seq: binary.BigEndian.Uint64(b[20:])}}, nil
 }
 
 // digest tells one question from another, so that a page mark is not used for a question it does not belong to.
 func (q *Query) digest(order Order) uint32 {
 	h := fnv.New32a()
-	fmt.Fprintf(h, "%q %q %q %q %q %d %d %d", q.Text, q.Persons, q.Streams, q.Kinds, q.Entity, q.From.UnixNano(), q.To.UnixNano(), order)
+	fmt.Fprintf(h, "%q %q %q %q %q %d %d %d %t", q.Text, q.Persons, q.Streams, q.Kinds, q.Entity, q.From.UnixNano(), q.To.UnixNano(), order, q.Copies)
 	return h.Sum32()
 }

@@ -11,10 +11,11 @@ import (
 
 // The columns of a part: one number for each document.
 const (
-	colSeq    = iota // ledger sequence number, less the smallest of the part
-	colTime          // microseconds since 1970, less the smallest, plus one; 0 for a document without time
-	colLength        // atoms
-	colStream        // place in the part's list of streams; likewise below
+	colSeq     = iota // ledger sequence number, less the smallest of the part
+	colTime           // microseconds since 1970, less the smallest, plus one; 0 for a document without time
+	colLength         // atoms
+	colMessage        // which message it is a record of; the lowest bit says that another record of it came before
+	colStream         // place in the part's list of streams; likewise below
 	colPerson
 	colKind
 	colEntity
@@ -35,6 +36,7 @@ type part struct {
 	minTime, maxTime int64
 	timeBase         int64  // what colTime counts from
 	length           uint64 // sum of colLength
+	copies           int    // documents of messages that an earlier record told
 }
 
 // earliest is before every time an index can hold; see micros.
@@ -88,6 +90,7 @@ type segmentMeta struct {
 	MinTime int64    `json:"min_time"`
 	MaxTime int64    `json:"max_time"`
 	Length  uint64   `json:"length"`
+	Copies  int      `json:"copies,omitempty"`
 	Bytes   int64    `json:"bytes"` // of slots
 	Width   []int    `json:"width"` // of the columns
 	Columns []blobID `json:"columns"`
@@ -154,7 +157,7 @@ type segment struct {
 func newSegment(id int64, meta segmentMeta) *segment {
 	return &segment{id: id, meta: meta, part: part{
 		docs: meta.Docs, dead: meta.Dead, minSeq: meta.MinSeq, maxSeq: meta.MaxSeq, minTime: meta.MinTime, maxTime: meta.MaxTime,
-		timeBase: meta.MinTime, length: meta.Length,
+		timeBase: meta.MinTime, length: meta.Length, copies: meta.Copies,
 	}}
 }
 

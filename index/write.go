@@ -227,6 +227,9 @@ func (w *segmentWriter) finish(p part, c *columns) (segmentMeta, error) {
 		Docs: p.docs, Dead: len(c.dead), MinSeq: p.minSeq, MaxSeq: p.maxSeq, MinTime: p.minTime, MaxTime: p.maxTime, Length: p.length,
 		Leaves: w.putBlob(w.dir.encode()),
 	}
+	for _, v := range c.values[colMessage] {
+		m.Copies += int(v & 1)
+	}
 	for _, values := range c.values {
 		width, data := pack(values)
 		m.Width = append(m.Width, width)
