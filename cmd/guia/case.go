@@ -148,9 +148,11 @@ func (s *session) addToCase(ctx context.Context, name string, seqs []guia.Seq, q
 	if err != nil {
 		return err
 	}
+	copies := 0
 	if q.String() != "" {
 		q.forCase = &c
-		found, err := s.findAll(ctx, q)
+		var found []guia.Seq
+		found, copies, err = s.findAll(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -167,32 +169,37 @@ func (s *session) addToCase(ctx context.Context, name string, seqs []guia.Seq, q
 	named := len(slices.Compact(seqs))
 	if s.json {
 		return s.emit(struct {
-			Case  int `json:"case"`
-			Added int `json:"added"`
-			Named int `json:"named"`
-		}{c.Number, added, named})
+			Case   int `json:"case"`
+			Added  int `json:"added"`
+			Named  int `json:"named"`
+			Copies int `json:"copies"`
+		}{c.Number, added, named, copies})
 	}
 	s.say("case.added", s.number(int64(added)), c.Number, s.number(int64(named-added)))
+	if copies > 0 {
+		s.say("case.copies", s.number(int64(copies)))
+	}
 	s.say("case.bundle", c.Number)
 	return nil
 }
 
-// findAll is everything that a search finds, page by page; the search is recorded once.
-func (s *session) findAll(ctx context.Context, q question) ([]guia.Seq, error) {
+// findAll is everything that a search finds, page by page, and how many more records there are of the messages; the search is
+// recorded once.
+func (s *session) findAll(ctx context.Context, q question) (seqs []guia.Seq, copies int, err error) {
 	s.parts.using.RLock()
 	defer s.parts.using.RUnlock()
 	q.limit = 1000
-	var seqs []guia.Seq
 	hits, err := s.find(ctx, permit.ActSearch, q)
 	for {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for _, hit := range hits.Hits {
 			seqs = append(seqs, guia.Seq(hit.Seq))
+			copies += hit.Copies
 		}
 		if hits.Next == "" || len(seqs) >= mostSeqs {
-			return seqs, nil
+			return seqs, copies, nil
 		}
 		q.after = hits.Next
 		hits, err = s.ask(ctx, permit.ActSearch, q)

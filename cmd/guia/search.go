@@ -23,6 +23,7 @@ import (
 type question struct {
 	text, person, conversation, from, to, kind, entity, order, after string
 	limit                                                            int
+	copies                                                           bool // every record of a message that several sources tell
 
 	forCase *evidence.Case // whose chain of custody tells of the search, or nil
 }
@@ -33,6 +34,7 @@ func (q *question) filters(f *pflag.FlagSet) {
 	f.StringVar(&q.conversation, "conversation", "", "")
 	f.StringVar(&q.from, "from", "", "")
 	f.StringVar(&q.to, "to", "", "")
+	f.BoolVar(&q.copies, "copies", false, "")
 }
 
 // String is the whole question as it is recorded.
@@ -45,6 +47,9 @@ func (q *question) String() string {
 		if f[1] != "" {
 			words = append(words, f[0]+"="+strconv.Quote(f[1]))
 		}
+	}
+	if q.copies && len(words) > 0 {
+		words = append(words, "copies="+strconv.Quote("all"))
 	}
 	return strings.Join(words, " ")
 }
@@ -104,7 +109,7 @@ func (s *session) query(ctx context.Context, q question, limits scopes) (query i
 	if err != nil {
 		return query, false, err
 	}
-	query = index.Query{Text: q.text, Entity: q.entity, From: times[0], To: times[1], Limit: q.limit, After: q.after}
+	query = index.Query{Text: q.text, Entity: q.entity, From: times[0], To: times[1], Copies: q.copies, Limit: q.limit, After: q.after}
 	if q.order == "relevance" {
 		query.Order = index.Relevance
 	}
@@ -174,6 +179,7 @@ type found struct {
 	Snippet      string   `json:"snippet"`
 	Marks        [][2]int `json:"marks"` // what was found, as byte ranges of snippet
 	Score        float64  `json:"score,omitempty"`
+	Copies       int      `json:"copies,omitempty"` // other records of the message that answer too, and are no hits
 	Erased       bool     `json:"erased,omitempty"`
 
 	cutBefore, cutAfter bool
@@ -250,7 +256,7 @@ func (s *session) ask(ctx context.Context, act permit.Act, q question) (index.Re
 func (s *session) snippet(text string, hit index.Hit, e *guia.Event) found {
 	f := found{
 		Seq: hit.Seq, Type: string(e.Type), Time: e.Fields.Get("time"), Sender: senderOf(e), Conversation: e.Fields.Get("conversation.name"),
-		Score: hit.Score, Erased: len(e.Withheld) > 0, Marks: [][2]int{},
+		Score: hit.Score, Copies: hit.Copies, Erased: len(e.Withheld) > 0, Marks: [][2]int{},
 	}
 	if f.Conversation == "" {
 		f.Conversation = e.Fields.Get("conversation.key")
@@ -280,12 +286,27 @@ func (s *session) tellSearch(q question, r searchResult) {
 		}
 		return
 	}
+	copied := slices.ContainsFunc(r.Hits, func(h found) bool { return h.Copies > 0 })
+	head := []string{s.text("col.seq"), s.text("col.time"), s.text("col.sender"), s.text("col.conversation")}
+	if copied {
+		head = append(head, s.text("col.copies"))
+	}
 	rows := make([][]string, len(r.Hits))
 	for i, h := range r.Hits {
-		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, clip(h.Sender, 24), clip(h.Conversation, 32), s.marked(h)}
+		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, clip(h.Sender, 24), clip(h.Conversation, 32)}
+		switch {
+		case h.Copies > 0:
+			rows[i] = append(rows[i], "+"+strconv.Itoa(h.Copies))
+		case copied:
+			rows[i] = append(rows[i], "")
+		}
+		rows[i] = append(rows[i], s.marked(h))
 	}
-	s.table([]string{s.text("col.seq"), s.text("col.time"), s.text("col.sender"), s.text("col.conversation"), s.text("col.text")}, rows)
+	s.table(append(head, s.text("col.text")), rows)
 	s.say("search.total", s.number(int64(len(r.Hits))), s.number(int64(r.Total)))
+	if copied {
+		s.say("search.copies")
+	}
 	if r.Next != "" {
 		s.say("search.more", r.Next)
 	}
