@@ -17,6 +17,7 @@ import (
 	"guia/evidence/verify"
 	"guia/lang"
 	"guia/ledger"
+	"guia/people"
 	"guia/permit"
 	"guia/proof"
 )
@@ -24,12 +25,13 @@ import (
 // BundleRequest says which bundle is wanted.
 type BundleRequest struct {
 	Case     Case
-	Out      string        // where the file is to be; nothing may be there
-	Redact   Redaction     // what is withheld
-	Language lang.Language // of view.html
-	Since    []byte        // a signed checkpoint that somebody keeps; the bundle proves that the ledger only grew since. May be nil
-	Exhibits []guia.Seq    // events of the case that get a proof in a file of its own, for other people's tools
-	Program  string        // name and version of the program, for the cover
+	Out      string         // where the file is to be; nothing may be there
+	Redact   Redaction      // what is withheld
+	People   *people.People // who is called how, caught up with the ledger; needed when Redact is about persons
+	Language lang.Language  // of view.html
+	Since    []byte         // a signed checkpoint that somebody keeps; the bundle proves that the ledger only grew since. May be nil
+	Exhibits []guia.Seq     // events of the case that get a proof in a file of its own, for other people's tools
+	Program  string         // name and version of the program, for the cover
 }
 
 // Result is what [Build] made.
@@ -45,7 +47,7 @@ type Result struct {
 
 // Build writes the bundle of a case. This is the function to read first; behind each step stands what is true after a crash there:
 //
-//  1. permission, scopes and redaction are checked; refusals, and searches for passages, are recorded — nothing is stored
+//  1. permission, scopes and redaction are checked; refusals, and searches for passages and persons, are recorded — nothing is stored
 //  2. the intent bundle.started is recorded, under a signed checkpoint — [Unfinished] finds it
 //  3. the file is written under a temporary name and synced — [Unfinished] finds the intent; the temporary file is litter
 //  4. the file gets its name — the same, and the file is whole
@@ -73,14 +75,25 @@ func Build(ctx context.Context, l *ledger.Ledger, actor guia.Actor, req BundleRe
 	return Result{Path: req.Out, File: file, Started: b.started, Ended: ended, Cover: b.cover, Key: b.signer.VKey(), Preview: b.preview}, nil
 }
 
-// Plan says what [Build] would withhold for the same request, without writing anything. A rule that withholds nothing is refused.
-// That a passage was looked for is recorded before.
-func Plan(ctx context.Context, l *ledger.Ledger, actor guia.Actor, c Case, redact Redaction) (Preview, error) {
-	b := &build{l: l, actor: actor, req: BundleRequest{Case: c, Redact: redact}}
+// Plan says what [Build] would withhold for the same request, field by field, also of the chain of custody as it is now, without
+// writing anything; of the request it needs Case, Redact and People. A rule that withholds nothing is refused. That a passage or a
+// person was looked for is recorded before.
+func Plan(ctx context.Context, l *ledger.Ledger, actor guia.Actor, req BundleRequest) (Preview, error) {
+	b := &build{l: l, actor: actor, req: req, imports: map[guia.RecordID]bool{}, size: int64(l.Size()), listing: true}
 	if err := b.readCase(ctx); err != nil {
 		return Preview{}, err
 	}
-	return b.preview, b.learn(ctx)
+	if err := b.learn(ctx); err != nil {
+		return b.preview, err
+	}
+	custody, err := b.custody(ctx)
+	if err != nil {
+		return b.preview, err
+	}
+	return b.preview, b.each(ctx, custody, true, func(d *disclosed) error {
+		b.preview.list(d, true)
+		return nil
+	})
 }
 
 // build is one bundle being made.
@@ -95,6 +108,7 @@ type build struct {
 	scopes   []string // of the actor
 	redactor *redactor
 	preview  Preview
+	listing  bool // the preview is to have each field
 
 	started    guia.Seq
 	created    time.Time
@@ -193,27 +207,25 @@ func (b *build) readCase(ctx context.Context) (err error) {
 	return err
 }
 
-// learn looks at every event of the case once: who the withheld persons are, and what each rule withholds.
+// learn looks at every event of the case: who the withheld persons are, and what each rule withholds.
 func (b *build) learn(ctx context.Context) error {
 	if err := b.recordSearch(ctx); err != nil {
 		return err
 	}
 	for _, one := range b.req.Redact.rules {
-		b.preview.Rules = append(b.preview.Rules, RuleCount{Rule: one.kind + "=" + one.value})
+		b.preview.Rules = append(b.preview.Rules, RuleCount{Rule: one.String()})
 	}
-	if b.req.Redact.has("person") {
-		all := newGathering()
-		err := b.each(ctx, b.items, false, func(d *disclosed) error {
-			b.redactor.learn(all, &d.Leaf.Header, d.fields)
-			return nil
-		})
-		if err != nil {
+	if b.req.Redact.Persons() {
+		if err := b.learnPersons(ctx); err != nil {
 			return err
 		}
-		b.redactor.known = all.known(b.req.Redact.rules)
 	}
 	err := b.each(ctx, b.items, false, func(d *disclosed) error {
 		b.preview.count(d.fields, d.judgement)
+		b.noteImport(d.fields)
+		if b.listing {
+			b.preview.list(d, false)
+		}
 		return nil
 	})
 	if err != nil {
@@ -230,19 +242,44 @@ func (b *build) learn(ctx context.Context) error {
 	return b.preview.empty(b.req.Redact.rules, own)
 }
 
-// recordSearch records that the passages of the rules are looked for: what is withheld, or that nothing is, tells where they stand.
+// learnPersons finds out who the withheld persons are.
+func (b *build) learnPersons(ctx context.Context) error {
+	if b.req.People == nil {
+		return errors.New("withhold persons: the request does not bring people")
+	}
+	seen, err := b.req.People.Cursor(ctx)
+	if err != nil {
+		return err
+	}
+	if last := b.items[len(b.items)-1]; seen <= last {
+		return fmt.Errorf("withhold persons: people has seen %d events, and the case goes up to %d", seen, last)
+	}
+	all := newGathering()
+	err = b.each(ctx, b.items, false, func(d *disclosed) error {
+		all.learn(&d.Leaf.Header, d.fields)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.redactor.known, b.preview.Known, err = all.acquaint(ctx, b.l, b.req.People, b.req.Redact.rules, permit.AllowsAll(b.scopes))
+	return err
+}
+
+// recordSearch records that the passages and persons of the rules are looked for: what is withheld, or that nothing is, tells where
+// they stand.
 func (b *build) recordSearch(ctx context.Context) error {
-	var passages []string
+	var words []string
 	for _, one := range b.req.Redact.rules {
-		if one.kind == "passage" {
-			passages = append(passages, one.value)
+		if one.kind == "passage" || one.kind == "person" {
+			words = append(words, one.value)
 		}
 	}
-	if len(passages) == 0 {
+	if len(words) == 0 {
 		return nil
 	}
 	return b.l.Do(ctx, b.actor, permit.ActExport, func(tx *ledger.Tx) error {
-		_, err := tx.Record(guia.SearchMade, b.req.Case.Search(strings.Join(passages, "\n")))
+		_, err := tx.Record(guia.SearchMade, b.req.Case.Search(strings.Join(words, "\n")))
 		return err
 	})
 }

@@ -230,8 +230,9 @@ func TestRefusalsBeforeAnythingIsRecorded(t *testing.T) {
 	build(func(r *BundleRequest) { r.Out = filepath.Dir(r.Out) }, guia.Conflict, "evidence.out_exists")
 	build(func(r *BundleRequest) { r.Since = []byte("nothing") }, guia.Invalid, "evidence.since_foreign")
 	build(func(r *BundleRequest) { r.Since = newOffice(t).checkpoint() }, guia.Invalid, "evidence.since_foreign")
-	build(func(r *BundleRequest) { r.Redact, _ = ParseRedaction([]string{"person=nobody"}) }, guia.Invalid, "evidence.redact_nothing")
-	if o.Ledger.Size() != size {
+	build(func(r *BundleRequest) { r.Redact, _ = ParseRedaction([]string{"person=nobody"}) }, guia.Invalid, "evidence.redact_nobody")
+	build(func(r *BundleRequest) { r.Redact, _ = ParseRedaction([]string{"field=text.html"}) }, guia.Invalid, "evidence.redact_nothing")
+	if o.Ledger.Size() != size+1 { // that somebody was looked for
 		t.Errorf("refusals recorded %d events", o.Ledger.Size()-size)
 	}
 }
@@ -306,7 +307,7 @@ func TestWhoMaySeeLessGetsLessAndTheAttemptIsRecorded(t *testing.T) {
 	_, err = Build(o.ctx, o.Ledger, rui, req, nil)
 	want(t, err, guia.Denied, "evidence.hidden")
 	o.lastIs(guia.ActRefused, fmt.Sprintf("%d-%d", theirs[0], theirs[1]))
-	_, err = Plan(o.ctx, o.Ledger, rui, c, Redaction{})
+	_, err = Plan(o.ctx, o.Ledger, rui, o.request(c))
 	want(t, err, guia.Denied, "evidence.hidden")
 	if _, err := os.Stat(req.Out); err == nil {
 		t.Error("a refused bundle was written")

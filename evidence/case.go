@@ -11,8 +11,8 @@
 // the bundle discloses and from nothing else. A file under the requested name is whole and its digest is in the ledger; a crash
 // leaves no such file, or leaves one whose outcome is missing, which [Unfinished] finds.
 //
-// Not guaranteed: that the case holds every event about a matter; that a name withheld as a sender is not spoken of in somebody
-// else's text (see passage= in [ParseRedaction]); that attachments, whose bytes are not searched, are free of it.
+// Not guaranteed: that the case holds every event about a matter; that nobody speaks of a withheld person in words that are none of
+// their names (see passage= in [ParseRedaction]); that attachments, whose bytes are not searched, are free of it.
 package evidence
 
 import (

@@ -61,9 +61,10 @@ func (b *build) claims() []string {
 	when(b.cover.Erased > 0, "claim.erased")
 	when(b.facts.missing > 0, "claim.files_missing")
 	when(b.facts.timeless > 0, "claim.times_missing")
-	when(r.has("person") && !r.has("passage"), "claim.mentions_not_searched")
+	when(r.Persons(), "claim.persons_withheld")
+	when(r.Persons(), "claim.persons_may_remain")
 	when(r.has("passage"), "claim.passages_withheld")
-	when((r.has("person") || r.has("passage")) && len(b.files) > 0, "claim.files_not_searched")
+	when(r.searches() && len(b.files) > 0, "claim.files_not_searched")
 	slices.Sort(claims)
 	return slices.Compact(claims)
 }
@@ -72,6 +73,6 @@ func (b *build) claims() []string {
 var claimOrder = []string{
 	"claim.unchanged", "claim.key_from_elsewhere", "claim.not_truth", "claim.no_outside_time", "claim.positions", "claim.no_holes", "claim.holes",
 	"claim.gaps", "claim.grade_a", "claim.grade_b", "claim.grade_c", "claim.grade_d", "claim.grade_unknown", "claim.times_missing",
-	"claim.files_missing", "claim.redacted", "claim.passages_withheld", "claim.mentions_not_searched", "claim.files_not_searched", "claim.erased",
+	"claim.files_missing", "claim.redacted", "claim.persons_withheld", "claim.persons_may_remain", "claim.passages_withheld", "claim.files_not_searched", "claim.erased",
 	"claim.view_is_no_proof",
 }

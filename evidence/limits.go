@@ -56,7 +56,7 @@ func (b *build) fits(ctx context.Context) error {
 		}
 		for i := range d.fields {
 			ref, ok := fileOf(d.fields, i)
-			if !ok || d.hide[i] || seen[ref.Digest] {
+			if !ok || d.hidden(i) || seen[ref.Digest] {
 				continue
 			}
 			seen[ref.Digest] = true

@@ -19,6 +19,7 @@ import (
 	"guia/intake"
 	"guia/lang"
 	"guia/ledger"
+	"guia/people"
 	"guia/permit"
 	"guia/proof"
 	"guia/source"
@@ -28,8 +29,9 @@ import (
 type office struct {
 	testing.TB
 	*directory.Directory
-	ctx context.Context
-	ana guia.Actor // may do everything
+	ctx    context.Context
+	ana    guia.Actor // may do everything
+	people *people.People
 }
 
 func newOffice(t testing.TB) *office {
@@ -48,6 +50,11 @@ func newOffice(t testing.TB) *office {
 			t.Error(err)
 		}
 	})
+	o.people, err = people.Open(filepath.Join(t.TempDir(), "people.db"), func(source guia.SourceName, key string) guia.PersonID {
+		return guia.PersonID(o.Vault.PersonOwner(source, key))
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, o.people.Close()) })
 	o.ana = guia.Actor{User: u.ID, Login: "ana", Via: "os-login", Reason: "dispute about a commission"}
 	return o
 }
@@ -103,12 +110,17 @@ func (p *pages) Pull(_ context.Context, after source.Cursor) (source.Page, error
 	return source.Page{Records: p.records, Next: "end", Done: true}, nil
 }
 
-// bring imports records and returns their places, in their order.
+// bring imports records of Slack and returns their places, in their order.
 func (o *office) bring(entity string, records ...source.Record) []guia.Seq {
+	o.Helper()
+	return o.bringFrom("slack", entity, records...)
+}
+
+func (o *office) bringFrom(name guia.SourceName, entity string, records ...source.Record) []guia.Seq {
 	o.Helper()
 	first := o.Ledger.Size() + 1 // behind import.started
 	feed := intake.Feed{Entity: entity, Class: "chat", Channel: guia.ChannelExport, Grade: guia.GradeC, Normaliser: "test/1"}
-	_, err := o.Intake.Import(o.ctx, o.ana, feed, &pages{"slack", records}, "sha256:"+strings.Repeat("ab", 32)+" 7", true, nil)
+	_, err := o.Intake.Import(o.ctx, o.ana, feed, &pages{name, records}, "sha256:"+strings.Repeat("ab", 32)+" 7", true, nil)
 	must(o.TB, err)
 	seqs := make([]guia.Seq, len(records))
 	for i := range seqs {
@@ -153,7 +165,8 @@ func (o *office) request(c Case, redact ...string) BundleRequest {
 	o.Helper()
 	r, err := ParseRedaction(redact)
 	must(o.TB, err)
-	return BundleRequest{Case: c, Out: filepath.Join(o.TempDir(), "case.asice"), Redact: r, Program: "guia test"}
+	must(o.TB, o.Ledger.CatchUp(o.ctx, nil, o.people))
+	return BundleRequest{Case: c, Out: filepath.Join(o.TempDir(), "case.asice"), Redact: r, People: o.people, Program: "guia test"}
 }
 
 // packed is a bundle that was read back and verified.

@@ -1,9 +1,10 @@
 package evidence
 
 import (
-	"bytes"
 	"html"
+	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -19,7 +20,15 @@ import (
 // which an occurrence reaches; of everything else, the whole field. The bytes as received are looked through as they are and with
 // the escapes of JSON and HTML undone.
 func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
-	hit = chunksWith(fields, passage)
+	text := joinChunks(fields)
+	whole := condense(text.text, notSpace)
+	for start, end := range whole.each(passage) {
+		for _, i := range text.over(whole.source(start, end)) {
+			if len(hit) == 0 || hit[len(hit)-1] < i {
+				hit = append(hit, i)
+			}
+		}
+	}
 	for i, f := range fields {
 		switch {
 		case f.Forgotten, isChunk(f.Name), canon.IsFile(f.Name):
@@ -37,50 +46,76 @@ func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
 	return hit
 }
 
+func notSpace(r rune) bool { return !unicode.IsSpace(r) }
+
 func isChunk(name string) bool { return under(name, "text") && name != "text.html" }
 
-// chunksWith returns the text chunks that hold any part of any occurrence, also of those that overlap each other.
-func chunksWith(fields []vault.Disclosure, passage string) (hit []int) {
+// chunked is the text of an event, put together, with the fields that hold its chunks and where each ends.
+type chunked struct {
+	text         string
+	fields, ends []int
+}
+
+func joinChunks(fields []vault.Disclosure) (c chunked) {
 	var text strings.Builder
-	var chunks, ends []int
 	for i, f := range fields {
 		if isChunk(f.Name) && !f.Forgotten {
 			text.Write(f.Value)
-			chunks, ends = append(chunks, i), append(ends, text.Len())
+			c.fields, c.ends = append(c.fields, i), append(c.ends, text.Len())
 		}
 	}
-	folded := lang.FoldMap(text.String())
-	var squeezed []byte
-	var from []int // for each byte of squeezed its place in folded.Text
-	for i := 0; i < len(folded.Text); {
-		r, size := utf8.DecodeRuneInString(folded.Text[i:])
-		if !unicode.IsSpace(r) {
+	c.text = text.String()
+	return c
+}
+
+// over returns the fields of the chunks that hold a part of the text from start to before end.
+func (c *chunked) over(start, end int) []int {
+	first, _ := slices.BinarySearch(c.ends, start+1)
+	last, _ := slices.BinarySearch(c.ends, end)
+	return c.fields[first : last+1]
+}
+
+// condensed is a text as it is looked through: folded, only the characters that count, with the way back.
+type condensed struct {
+	folded lang.Folded
+	text   string
+	from   []int32 // for each byte of text its place in folded.Text
+}
+
+func condense(s string, counts func(rune) bool) condensed {
+	c := condensed{folded: lang.FoldMap(s)}
+	text := make([]byte, 0, len(c.folded.Text))
+	for i := 0; i < len(c.folded.Text); {
+		r, size := utf8.DecodeRuneInString(c.folded.Text[i:])
+		if counts(r) {
 			for k := range size {
-				squeezed, from = append(squeezed, folded.Text[i+k]), append(from, i+k)
+				text, c.from = append(text, c.folded.Text[i+k]), append(c.from, int32(i+k))
 			}
 		}
 		i += size
 	}
-	next := 0 // chunks before it are decided
-	for at := 0; at+len(passage) <= len(squeezed); at++ {
-		found := bytes.Index(squeezed[at:], []byte(passage))
-		if found < 0 {
-			break
-		}
-		at += found
-		start, end := folded.Source(from[at], from[at+len(passage)-1]+1)
-		for n := next; n < len(chunks); n++ {
-			begin := 0
-			if n > 0 {
-				begin = ends[n-1]
+	c.text = string(text)
+	return c
+}
+
+// each goes over the places in c.text where part stands, also those that overlap.
+func (c *condensed) each(part string) iter.Seq2[int, int] {
+	return func(yield func(start, end int) bool) {
+		for at := 0; ; at++ {
+			found := strings.Index(c.text[at:], part)
+			if found < 0 {
+				return
 			}
-			if begin < end && start < ends[n] {
-				hit = append(hit, chunks[n])
-				next = n + 1
+			if at += found; !yield(at, at+len(part)) {
+				return
 			}
 		}
 	}
-	return hit
+}
+
+// source returns from where in the original a part of c.text that is not empty was made.
+func (c *condensed) source(start, end int) (int, int) {
+	return c.folded.Source(int(c.from[start]), int(c.from[end-1])+1)
 }
 
 var htmlTag = regexp.MustCompile(`<[^<>]*>`)

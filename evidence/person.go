@@ -1,173 +1,380 @@
 package evidence
 
 import (
+	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"guia"
-	"guia/lang"
+	"guia/canon"
+	"guia/ledger"
+	"guia/people"
+	"guia/permit"
 	"guia/vault"
 )
 
-// personKey names a person within a source.
-type personKey struct {
+// acquaintance is what is known of the persons that rules withhold. Everything in it leads to the rules, ascending.
+//
+// A person is whoever a rule calls by an identifier, name, address or number that they ever had, and whoever shares an address with
+// them. A name alone ties nobody to them: of a namesake the name is withheld, not what they said. What they said is withheld also where
+// another source tells it again (same_as).
+type acquaintance struct {
+	people  map[identity][]int
+	names   []name
+	private map[guia.StreamID][]int // direct and group conversations in which they take part
+	twins   map[guia.RecordID][]int // records that tell again what they said
+}
+
+// identity names a person within a source. The key of somebody without one is what they are called.
+type identity struct {
 	source guia.SourceName
 	key    string
 }
 
-// acquaintance is what is known of the persons that rules withhold. Each leads to the rule.
-type acquaintance struct {
-	people  map[personKey]int
-	names   map[string]int        // what they are called, bare
-	private map[guia.StreamID]int // direct and group conversations in which they speak
+func identityOf(source guia.SourceName, fields []vault.Disclosure) (id identity, known bool) {
+	for _, name := range [...]string{"sender.key", "person.key", "sender.address", "sender.name", "sender.phone"} {
+		if v := value(fields, name); v != "" {
+			return identity{source, v}, true
+		}
+	}
+	return identity{}, false
 }
 
-// gathering becomes an acquaintance when every record was looked at.
+// said is how somebody was shown at one time.
+type said struct {
+	name, address, phone string
+}
+
+// gathering becomes an acquaintance when every record of the case was looked at.
 type gathering struct {
-	acquaintance
-	traces map[personKey]*trace // of everybody: who is withheld is known at the end only
+	traces map[identity]map[said]bool // of everybody: who is withheld is known at the end only. True: the case shows it
+	in     map[guia.StreamID]*circle  // direct and group conversations
+	who    map[guia.RecordID]identity
+	same   [][2]guia.RecordID
 }
 
-// trace is under which names, and in which private conversations, somebody speaks.
-type trace struct {
-	names   map[string]bool
-	private map[guia.StreamID]bool
+// circle is who takes part in a conversation.
+type circle struct {
+	speak   map[identity]bool
+	members map[string]bool // bare, as the source calls them
 }
 
 func newGathering() *gathering {
-	return &gathering{acquaintance{map[personKey]int{}, map[string]int{}, map[guia.StreamID]int{}}, map[personKey]*trace{}}
+	return &gathering{map[identity]map[said]bool{}, map[guia.StreamID]*circle{}, map[guia.RecordID]identity{}, nil}
 }
 
-// learn looks at a record: a record in which a withheld person has another name is withheld too. It only fills g: the redactor may
-// be judging at the same time, and gets what is known when all of it is.
-func (r *redactor) learn(g *gathering, header *guia.Header, fields []vault.Disclosure) {
-	rule, key := r.person(header, fields), senderKey(fields)
-	t := &trace{map[string]bool{}, map[guia.StreamID]bool{}}
-	if who := (personKey{header.Source, key}); key != "" {
-		if g.traces[who] == nil {
-			g.traces[who] = t
+// learn looks at a record.
+func (g *gathering) learn(header *guia.Header, fields []vault.Disclosure) {
+	id, known := identityOf(header.Source, fields)
+	if known {
+		g.trace(id, said{value(fields, "sender.name"), value(fields, "sender.address"), value(fields, "sender.phone")}, true)
+		g.who[header.Record] = id
+	}
+	if other, err := guia.ParseID16(value(fields, "same_as")); err == nil {
+		g.same = append(g.same, [2]guia.RecordID{header.Record, other})
+	}
+	if !private(fields) {
+		return
+	}
+	c := g.in[header.Stream]
+	if c == nil {
+		c = &circle{map[identity]bool{}, map[string]bool{}}
+		g.in[header.Stream] = c
+	}
+	if known {
+		c.speak[id] = true
+	}
+	for _, f := range fields {
+		if under(f.Name, "member") || under(f.Name, "recipient") {
+			c.members[bare(string(f.Value))] = true
 		}
-		t = g.traces[who]
-		if rule >= 0 {
-			g.people[who] = rule
-		}
-	}
-	for _, name := range called {
-		v := value(fields, name)
-		local, _, _ := strings.Cut(v, "@")
-		t.names[bare(v)], t.names[bare(local)] = true, true
-	}
-	if private(fields) {
-		t.private[header.Stream] = true
-	}
-	if key == "" && rule >= 0 {
-		g.take(t, rule)
-	}
-}
-
-// take makes a trace that of a withheld person.
-func (g *gathering) take(t *trace, rule int) {
-	for name := range t.names {
-		if name != "" {
-			g.names[name] = rule
-		}
-	}
-	for stream := range t.private {
-		g.private[stream] = rule
 	}
 }
 
-// known ends the gathering.
-func (g *gathering) known(rules []rule) acquaintance {
-	for who, rule := range g.people {
-		g.take(g.traces[who], rule)
+func (g *gathering) trace(id identity, s said, inCase bool) {
+	if g.traces[id] == nil {
+		g.traces[id] = map[said]bool{}
 	}
+	g.traces[id][s] = g.traces[id][s] || inCase
+}
+
+// acquaint ends the gathering. What people knows of those whom the rules call is added to what the case shows. A rule that calls nobody
+// withholds nothing, also not its words: they would hide that what the person said stays. known says how the persons were shown:
+// everything to whom may see all, and to others what the case shows.
+func (g *gathering) acquaint(ctx context.Context, l *ledger.Ledger, p *people.People, rules []rule, all bool) (a acquaintance, known []Known, err error) {
+	a = acquaintance{map[identity][]int{}, nil, map[guia.StreamID][]int{}, map[guia.RecordID][]int{}}
 	for n, one := range rules {
-		if name := bare(one.value); one.kind == "person" && name != "" {
-			g.names[name] = n
-		}
-	}
-	return g.acquaintance
-}
-
-// called are the fields that say who somebody is.
-var called = [...]string{"sender.key", "person.key", "sender.name", "sender.address", "sender.phone"}
-
-func senderKey(fields []vault.Disclosure) string {
-	if key := value(fields, "sender.key"); key != "" {
-		return key
-	}
-	return value(fields, "person.key")
-}
-
-// person returns the person rule that applies to a record, or -1.
-func (r *redactor) person(header *guia.Header, fields []vault.Disclosure) int {
-	if i, ok := r.known.people[personKey{header.Source, senderKey(fields)}]; ok {
-		return i
-	}
-	for i, one := range r.rules {
 		if one.kind != "person" {
 			continue
 		}
-		for _, name := range called {
-			if v := value(fields, name); v != "" && (v == one.value || squeeze(v) == one.folded) {
-				return i
+		s := search{g, p, &one, func(id identity) guia.PersonID { return guia.PersonID(l.Vault().PersonOwner(id.source, id.key)) }, map[guia.PersonID]bool{}}
+		meant, err := s.persons(ctx)
+		if err != nil {
+			return a, nil, fmt.Errorf("look for persons: %w", err)
+		}
+		if len(meant) == 0 {
+			continue
+		}
+		a.name(one.value, n)
+		as := map[string]bool{}
+		for id := range meant {
+			a.people[id] = append(a.people[id], n)
+			a.name(id.key, n)
+			a.name(id.key[strings.LastIndexByte(id.key, '/')+1:], n) // a mapping's name may stand before it
+			a.name(s.pseudonym(id).String(), n)
+			for shown, inCase := range g.traces[id] {
+				for _, written := range append(spellings(shown.name), shown.address, shown.phone) {
+					a.name(written, n)
+				}
+				for _, written := range [...]string{id.key, shown.name, shown.address, shown.phone} {
+					if written != "" && (inCase || all) {
+						as[written] = true
+					}
+				}
 			}
 		}
+		known = append(known, Known{one.String(), slices.Sorted(maps.Keys(as))})
 	}
-	return -1
+	if err := a.accounts(ctx, l); err != nil {
+		return a, nil, err
+	}
+	a.surroundings(g)
+	return a, known, nil
 }
 
-// whereabouts returns which fields would tell of a withheld person by the name of a conversation, and the rule, or -1. person is
-// the rule that applies to the sender. Direct and group conversations are called after those who are in them.
-func (r *redactor) whereabouts(person int, header *guia.Header, fields []vault.Disclosure) (rule int, names []string) {
-	if !r.has("person") {
-		return -1, nil
+// search looks for the persons whom one rule means.
+type search struct {
+	*gathering
+	people    *people.People
+	rule      *rule
+	pseudonym func(identity) guia.PersonID
+	asked     map[guia.PersonID]bool // people was asked about them
+}
+
+func (s *search) persons(ctx context.Context) (meant map[identity]bool, err error) {
+	found, err := s.people.Find(ctx, s.rule.value) // also parts of names: who is meant is decided below
+	if err != nil {
+		return nil, err
 	}
-	all := []string{"conversation.key", "conversation.name", "origin"}
-	speaks, spoken := r.known.private[header.Stream]
-	switch {
-	case spoken:
-		return speaks, all
-	case private(fields) && person >= 0:
-		return person, all
-	case person >= 0:
-		return person, []string{"origin"}
-	case header.Type == guia.SourceGap:
-		all = append(all, "reason")
-	case !private(fields):
-		return -1, nil
+	for _, e := range found {
+		if err := s.recall(ctx, e.Person); err != nil {
+			return nil, err
+		}
 	}
-	rule = -1
-	for _, field := range all {
-		text := bare(value(fields, field))
-		for name, n := range r.known.names {
-			if strings.Contains(text, name) && n >= rule { // the last rule, so that the answer is always the same
-				rule = n
+	if id, err := guia.ParseID16(s.rule.value); err == nil {
+		if err := s.recall(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	meant, addresses := map[identity]bool{}, map[string]bool{}
+	for more := true; more; { // who shares an address may have another one, which somebody shares
+		more = false
+		for id, shown := range s.traces {
+			if meant[id] || !s.calls(id, shown) && !shares(shown, addresses) {
+				continue
+			}
+			meant[id], more = true, true
+			if err := s.recall(ctx, s.pseudonym(id)); err != nil {
+				return nil, err
+			}
+			for one := range s.traces[id] {
+				addresses[bare(one.address)] = true
+			}
+			delete(addresses, "")
+		}
+	}
+	return meant, nil
+}
+
+// recall adds what people knows of a person, and of who shares an address with them.
+func (s *search) recall(ctx context.Context, person guia.PersonID) error {
+	if s.asked[person] {
+		return nil
+	}
+	s.asked[person] = true
+	ever, err := s.people.Ever(ctx, person)
+	if err != nil {
+		return err
+	}
+	for _, e := range ever {
+		s.trace(identity{e.Source, e.Key}, said{e.Name, e.Address, e.Phone}, false)
+	}
+	others, err := s.people.Candidates(ctx, person)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if err := s.recall(ctx, other.Person); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calls reports whether the rule means that person.
+func (s *search) calls(id identity, shown map[said]bool) bool {
+	is := func(v string) bool { return v != "" && (v == s.rule.value || squeeze(v) == s.rule.folded) }
+	if is(id.key) || s.pseudonym(id).String() == s.rule.value {
+		return true
+	}
+	for one := range shown {
+		if is(one.name) || is(one.address) || is(one.phone) {
+			return true
+		}
+	}
+	return false
+}
+
+func shares(shown map[said]bool, addresses map[string]bool) bool {
+	for one := range shown {
+		if addresses[bare(one.address)] {
+			return true
+		}
+	}
+	return false
+}
+
+// accounts adds the accounts of this program that are called as a withheld person is.
+func (a *acquaintance) accounts(ctx context.Context, l *ledger.Ledger) error {
+	users, err := permit.Users(ctx, l.Database())
+	if err != nil {
+		return fmt.Errorf("read accounts: %w", err)
+	}
+	for _, n := range slices.Clone(a.names) {
+		for _, u := range users {
+			if bare(u.Login) == n.bare {
+				for _, rule := range n.rules {
+					a.name(u.ID.String(), rule)
+				}
 			}
 		}
 	}
-	return rule, all
+	return nil
+}
+
+// surroundings finds the private conversations in which they take part, and the records that tell again what they said.
+func (a *acquaintance) surroundings(g *gathering) {
+	for stream, c := range g.in {
+		for id := range c.speak {
+			a.private[stream] = union(a.private[stream], a.people[id])
+		}
+		for _, n := range a.names {
+			if c.members[n.bare] {
+				a.private[stream] = union(a.private[stream], n.rules)
+			}
+		}
+	}
+	for _, pair := range g.same {
+		for i, record := range pair {
+			a.twins[record] = union(a.twins[record], a.people[g.who[pair[1-i]]])
+		}
+	}
+}
+
+func union(a, b []int) []int {
+	if len(b) == 0 {
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// nameless are the fields in whose values nobody can be named: numbers, times, digests, and words of our own.
+var nameless = []string{
+	"act", "act.outcome", "channel", "checkpoint", "class", "conversation.kind", "count", "count.known", "count.linked", "count.marked", "count.new",
+	"digest", "grade", "import", "key.new", "key.old", "mark", "normaliser", "place", "role", "rotation", "same_as", "seqs", "tier", "time",
+	"time.basis", "time.original", "time.zone", "valid.from", "valid.until", "version",
+}
+
+// judge withholds what tells of the persons.
+func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.Disclosure) {
+	id, _ := identityOf(header.Source, fields)
+	sender := union(a.people[id], a.twins[header.Record])
+	where, whereFields := a.whereabouts(header, fields)
+	for i, f := range fields {
+		if slot, known := guia.SlotOf(f.Name); len(sender) > 0 && (known && slot != guia.SlotRecord || f.Name == "origin") {
+			j.withhold(fields, i, WhySender, sender...)
+		}
+		if len(where) > 0 && slices.Contains(whereFields, f.Name) {
+			j.withhold(fields, i, WhyConversation, where...)
+		}
+	}
+	text := joinChunks(fields)
+	read := readForNames(text.text)
+	for _, one := range a.names {
+		for start, end := range read.each(one.bare) {
+			if read.names(&one, start, end) {
+				for _, i := range text.over(read.source(start, end)) {
+					j.withhold(fields, i, WhyNamed, one.rules...)
+				}
+			}
+		}
+	}
+	for i, f := range fields {
+		if f.Forgotten || isChunk(f.Name) || canon.IsFile(f.Name) || slices.Contains(nameless, f.Name) {
+			continue
+		}
+		rules := a.namedIn(f.Name, string(f.Value))
+		if len(rules) == 0 {
+			continue
+		}
+		j.withhold(fields, i, WhyNamed, rules...)
+		if file, isName := strings.CutSuffix(f.Name, ".name"); isName && canon.IsFile(file) {
+			for k := range fields {
+				if fields[k].Name == file {
+					j.withhold(fields, k, WhyFile, rules...)
+				}
+			}
+		}
+	}
+}
+
+// namedIn returns the rules about those who are named in a field that is no chunk of a text.
+func (a *acquaintance) namedIn(field, value string) (rules []int) {
+	texts := []string{value}
+	if field == "raw" || field == "text.html" {
+		texts = readings(value)
+	}
+	for _, text := range texts {
+		read := readForNames(text)
+		for _, one := range a.names {
+			if one.weak && field == "raw" { // in bytes as received there is no telling what a word is
+				one.weak = false
+			}
+			if read.hasName(&one) {
+				rules = union(rules, one.rules)
+			}
+		}
+	}
+	return rules
+}
+
+// whereabouts returns the rules about those of whom the name of the conversation would tell, and the fields that tell it. Direct and
+// group conversations are called after those who are in them, mailboxes after whose they are, and gaps after where they are.
+func (a *acquaintance) whereabouts(header *guia.Header, fields []vault.Disclosure) (rules []int, names []string) {
+	names = []string{"conversation.key", "conversation.name", "origin"}
+	rules = a.private[header.Stream]
+	switch {
+	case header.Type == guia.SourceGap:
+		names = append(names, "reason")
+	case !private(fields) && value(fields, "conversation.kind") != "mailbox":
+		return nil, nil
+	}
+	for _, field := range names {
+		text := bare(value(fields, field))
+		for _, one := range a.names {
+			if one.long() && strings.Contains(text, one.bare) {
+				rules = union(rules, one.rules)
+			}
+		}
+	}
+	return rules, names
 }
 
 // private reports whether a record is of a direct or group conversation.
 func private(fields []vault.Disclosure) bool {
 	return slices.Contains([]string{"direct", "group"}, value(fields, "conversation.kind"))
-}
-
-// personal reports whether a field belongs to the sender.
-func personal(name string) bool {
-	slot, ok := guia.SlotOf(name)
-	return ok && slot != guia.SlotRecord
-}
-
-// bare is text as names in identifiers and paths are compared: folded, letters and digits only.
-func bare(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return -1
-	}, lang.Fold(s))
 }

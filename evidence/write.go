@@ -105,16 +105,14 @@ func (b *build) writeLines(ctx context.Context, out *verify.Writer, name string,
 			return err
 		}
 		for i := range d.fields {
-			if ref, ok := fileOf(d.fields, i); ok && !d.hide[i] {
+			if ref, ok := fileOf(d.fields, i); ok && !d.hidden(i) {
 				if _, known := b.files[ref.Digest]; !known {
 					b.files[ref.Digest] = original{d.Seq, d.fields[i].Name}
 				}
 			}
 		}
 		if !custody {
-			if id, err := guia.ParseID16(value(d.fields, "import")); err == nil {
-				b.imports[id] = true
-			}
+			b.noteImport(d.fields)
 			if _, wanted := b.exhibits[d.Seq]; wanted {
 				b.exhibits[d.Seq] = d.line.Proof
 			}
@@ -129,6 +127,13 @@ func (b *build) writeLines(ctx context.Context, out *verify.Writer, name string,
 		return err
 	}
 	return buffered.Flush()
+}
+
+// noteImport notes which import brought an event: the chain of custody tells of it.
+func (b *build) noteImport(fields []vault.Disclosure) {
+	if id, err := guia.ParseID16(value(fields, "import")); err == nil {
+		b.imports[id] = true
+	}
 }
 
 // disclosed is one event on its way into a line.
@@ -201,7 +206,7 @@ func (b *build) disclose(ctx context.Context, d *disclosed, custody bool) (err e
 		switch {
 		case f.Forgotten:
 			field.Withheld = verify.Erased
-		case d.hide[i]:
+		case d.hidden(i):
 			field.Withheld = verify.Redacted
 		default:
 			field.Salt, field.Value = f.Salt, f.Value

@@ -70,6 +70,27 @@ func (p *People) History(ctx context.Context, person guia.PersonID) ([]Entry, er
 	return found, err
 }
 
+// Ever returns an entry for each way in which a person was ever shown, without days and in no order: also for what held during a part of
+// a day only, which [People.History] does not tell. Nothing when nothing is known.
+func (p *People) Ever(ctx context.Context, person guia.PersonID) (found []Entry, err error) {
+	err = p.histories(ctx, "WHERE p.person = ?", []any{person[:]}, func(h history) {
+		values := map[value]bool{}
+		for _, l := range h.listings {
+			values[l.value] = true
+		}
+		for _, s := range h.sightings {
+			values[s.value] = true
+		}
+		delete(values, value{}) // that somebody left
+		for v := range values {
+			found = append(found, Entry{
+				Person: person, Source: h.source, Key: h.key, Name: v.name, Department: v.department, Address: v.address, Phone: v.phone, Title: v.title,
+			})
+		}
+	})
+	return found, err
+}
+
 // Person returns the newest entry of a person, also of one who left, or a refusal of kind not_found.
 func (p *People) Person(ctx context.Context, person guia.PersonID) (Entry, error) {
 	all, err := p.History(ctx, person)

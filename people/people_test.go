@@ -163,6 +163,30 @@ func TestFindKnowsEveryNameAndAddressSomebodyEverHad(t *testing.T) {
 	}
 }
 
+func TestEveryWayInWhichSomebodyWasShownIsKnown(t *testing.T) {
+	ctx := context.Background()
+	p := open(t, filepath.Join(t.TempDir(), "people.db"))
+	apply(t, p, events(
+		fact{guia.MessageSent, "slack", "sender.key=u1|sender.name=Miss Chan|sender.address=chan@example.mo|time=2024-02-02T10:00:00Z"},
+		fact{guia.MessageSent, "slack", "sender.key=u1|sender.name=Chan Siu|time=2024-02-02T11:00:00Z"}, // the same day: its end has this name
+		fact{guia.PersonSeen, "slack", "sender.key=u1|sender.name=陳小|sender.phone=66123456|valid.from=2024-02-01"},
+		fact{guia.PersonLeft, "slack", "sender.key=u1|valid.until=2025-12-31"},
+		fact{guia.MessageSent, "slack", "sender.key=u2|sender.name=Ana|time=2024-02-02T10:00:00Z"},
+	))
+	ever, err := p.Ever(ctx, id("slack", "u1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range ever {
+		got = append(got, e.Key+" "+e.Name+" "+e.Address+" "+e.Phone)
+	}
+	slices.Sort(got)
+	if want := []string{"u1 Chan Siu  ", "u1 Miss Chan chan@example.mo ", "u1 陳小  66123456"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestADayIsADayInMacau(t *testing.T) {
 	ctx := context.Background()
 	p := open(t, filepath.Join(t.TempDir(), "people.db"))

@@ -51,8 +51,16 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 	if req.Case, err = evidence.FindCase(ctx, s.Ledger, s.actor, name); err != nil {
 		return err
 	}
+	if req.Redact.Persons() {
+		s.parts.using.RLock()
+		defer s.parts.using.RUnlock()
+		if err := s.searchable(ctx); err != nil {
+			return err
+		}
+		req.People = s.parts.people
+	}
 	if preview {
-		plan, err := evidence.Plan(ctx, s.Ledger, s.actor, req.Case, req.Redact)
+		plan, err := evidence.Plan(ctx, s.Ledger, s.actor, req)
 		if err != nil {
 			return err
 		}
