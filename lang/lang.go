@@ -1,9 +1,10 @@
 // Package lang holds every sentence a user can read, in traditional Chinese (as written in Macau), Portuguese and English; simplified
 // Chinese is derived from the traditional by conversion.
 //
-// The model: a sentence has a key ("import.done") and, in each language, a text with numbered places: "{0} of {1} records". The
-// texts stand in en/*.txt, pt/*.txt and zh-Hant/*.txt, one "key = sentence" a line; a test demands that all three know the same
-// keys with the same places, and that every key in the code exists.
+// The model: a sentence has a key ("import.done") and, in each language, a text with numbered places: "{0} of {1}". A word that depends
+// on a number stands in a place too: "{0} {0|record is|records are} new" (Unicode CLDR plural rules: English and Portuguese have one and
+// other, Chinese has no such words). The texts stand in en/*.txt, pt/*.txt and zh-Hant/*.txt, one "key = sentence" a line; a test demands
+// that all three know the same keys with the same places, and that every key in the code exists.
 package lang
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -132,14 +134,46 @@ func Keys() []string {
 	return keys
 }
 
-// fill replaces {0}, {1} and so on.
+// fill replaces the places: {0} by the first argument, {0|record|records} by the word for as many as it says.
 func fill(sentence string, args []any) string {
 	if len(args) == 0 {
 		return sentence
 	}
-	pairs := make([]string, 0, 2*len(args))
-	for i, a := range args {
-		pairs = append(pairs, fmt.Sprintf("{%d}", i), fmt.Sprint(a))
+	var b strings.Builder
+	for {
+		begin := strings.IndexByte(sentence, '{')
+		if begin < 0 {
+			break
+		}
+		b.WriteString(sentence[:begin])
+		sentence = sentence[begin:]
+		inside, rest, closed := strings.Cut(sentence[1:], "}")
+		n, one, other, ok := parsePlace(inside)
+		switch {
+		case !closed || !ok || n >= len(args): // a brace of the sentence itself
+			b.WriteByte('{')
+			rest = sentence[1:]
+		case one == "" && other == "":
+			fmt.Fprint(&b, args[n])
+		case fmt.Sprint(args[n]) == "1":
+			b.WriteString(one)
+		default:
+			b.WriteString(other)
+		}
+		sentence = rest
 	}
-	return strings.NewReplacer(pairs...).Replace(sentence)
+	return b.String() + sentence
+}
+
+// parsePlace reads what stands between the braces of a place: its number, and the words for one and for any other number.
+func parsePlace(inside string) (n int, one, other string, ok bool) {
+	parts := strings.Split(inside, "|")
+	n, err := strconv.Atoi(parts[0])
+	if err != nil || n < 0 || len(parts) != 1 && len(parts) != 3 {
+		return 0, "", "", false
+	}
+	if len(parts) == 3 {
+		one, other = parts[1], parts[2]
+	}
+	return n, one, other, true
 }

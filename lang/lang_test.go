@@ -13,22 +13,118 @@ import (
 	"testing"
 )
 
-var place = regexp.MustCompile(`\{\d\}`)
+// places are the numbers of the places of a sentence, each once. Braces that are no place are an error.
+func places(t *testing.T, sentence string) (numbers []int) {
+	t.Helper()
+	for rest := sentence; ; {
+		_, after, found := strings.Cut(rest, "{")
+		if !found {
+			slices.Sort(numbers)
+			return slices.Compact(numbers)
+		}
+		inside, end, closed := strings.Cut(after, "}")
+		n, one, other, ok := parsePlace(inside)
+		switch {
+		case ok && closed:
+			numbers = append(numbers, n)
+			if one == other && strings.Contains(inside, "|") {
+				t.Errorf("%q: the words for one and for many are the same", sentence)
+			}
+		case inside == "" || inside[0] >= '0' && inside[0] <= '9':
+			t.Errorf("%q: {%s} is no place", sentence, inside)
+		}
+		rest = end
+		if !closed {
+			rest = ""
+		}
+	}
+}
 
 func TestEveryLanguageKnowsTheSameSentences(t *testing.T) {
 	for _, key := range Keys() {
-		want := place.FindAllString(catalogs[English]()[key], -1)
-		slices.Sort(want)
+		want := places(t, catalogs[English]()[key])
 		for l, catalog := range catalogs {
 			sentence, ok := catalog()[key]
 			if !ok {
 				t.Errorf("%s: no sentence for %s", Language(l), key)
 				continue
 			}
-			got := place.FindAllString(sentence, -1)
-			slices.Sort(got)
-			if !slices.Equal(slices.Compact(got), slices.Compact(slices.Clone(want))) {
+			if got := places(t, sentence); !slices.Equal(got, want) {
 				t.Errorf("%s: %s has the places %v, English has %v", Language(l), key, got, want)
+			}
+		}
+	}
+}
+
+// TestCountsAgreeWithTheirNouns finds counts with a plural behind them that a single one would make wrong ("1 records"). What follows
+// "more than" and the like is a limit and never one.
+func TestCountsAgreeWithTheirNouns(t *testing.T) {
+	limit := regexp.MustCompile(`(more than|longer than|would have|takes|a line of|mais de|mais longa do que|teria|aceita|uma linha de|1 to|1 a) $`)
+	for l, nouns := range map[Language]string{
+		English: "(?:\\p{Ll}+ )?(?:acts|attachments|bytes|changes|characters|columns|days|documents|events|fields|files|findings|followers|hashes|keys|leftovers|" +
+			"messages|originals|parts|people|persons|positions|proofs|records|rows|seconds|sets|tiles|values|words)",
+		Portuguese: "(?:anexos|atos|blocos|bytes|campos|caracteres|chaves|colunas|constatações|dias|documentos|eventos|ficheiros|linhas|mensagens|mudanças|" +
+			"novos|palavras|partes|pessoas|posições|provas|registos|restos|resumos|segundos|seguidores|valores)",
+	} {
+		plural := regexp.MustCompile(`\{\d\} ` + nouns + `(?:$|\P{L})`)
+		for key, sentence := range catalogs[l]() {
+			for _, at := range plural.FindAllStringIndex(sentence, -1) {
+				if !limit.MatchString(sentence[:at[0]]) {
+					t.Errorf("%s: %s: %q is wrong for one: write {0|one|many}", l, key, sentence[at[0]:at[1]])
+				}
+			}
+		}
+	}
+}
+
+// TestOneTermForOneThing finds words for which docs/words.md has chosen another.
+func TestOneTermForOneThing(t *testing.T) {
+	for l, terms := range map[Language]map[string]string{
+		TraditionalChinese: {
+			"金鑰": "密鑰", "對應設定": "對映表", "紀錄": "記錄", "時期密鑰": "世代密鑰", "磚塊": "瓦片", "樹塊": "瓦片", "串流": "資料流", "損壞": "損毀", "受損": "損毀",
+			"隱去": "遮蓋", "抹除": "刪除", "發送者": "發送人", "批准": "核准", "摘要": "雜湊值",
+		},
+		Portuguese: {
+			"irectório": "diretório", "director ": "diretor", " acto": "ato", "ctivar": "ativar", "ctivad": "ativad", "pasta de dados": "diretório de dados", "restaur": "repor", "papéis": "funções",
+			"um papel": "uma função", "chave de época": "chave da época", "cópia de custódia": "cópia em custódia", "em depósito": "em custódia", "cabeça": "topo", "série": "fluxo", "sequência": "fluxo",
+			"divulgad": "revelado", "retid": "ocultado", " capa": "folha de rosto", "descompact": "descomprimir", "captad": "capturado", "captação": "captura",
+		},
+	} {
+		for key, sentence := range catalogs[l]() {
+			for wrong, right := range terms {
+				if strings.Contains(sentence, wrong) {
+					t.Errorf("%s: %s says %q; the word is %q", l, key, wrong, right)
+				}
+			}
+		}
+	}
+}
+
+// TestNoKeyStandsTwice: the second sentence of a key would silently win.
+func TestNoKeyStandsTwice(t *testing.T) {
+	for l := range catalogs {
+		seen := map[string]string{}
+		names, err := fs.Glob(files, Language(l).String()+"/*.txt")
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%d files, %v", len(names), err)
+		}
+		for _, name := range names {
+			text, err := files.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				key, _, ok := strings.Cut(line, " = ")
+				if !ok || strings.HasPrefix(key, "#") {
+					if line != "\n" && !strings.HasPrefix(line, "#") {
+						t.Errorf("%s: %q is no sentence", name, line)
+					}
+					continue
+				}
+				if seen[key] != "" {
+					t.Errorf("%s stands in %s and in %s", key, seen[key], name)
+				}
+				seen[key] = name
 			}
 		}
 	}

@@ -58,6 +58,13 @@ func TestPlacesAreFilledOnceWithWhatIsGiven(t *testing.T) {
 		{"{0} and {2}", []any{"a"}, "a and {2}"},
 		{"no place", []any{"a"}, "no place"},
 		{"{0}", nil, "{0}"},
+		{"{0} {0|record is|records are} new", []any{1}, "1 record is new"},
+		{"{0} {0|record is|records are} new", []any{"1"}, "1 record is new"},
+		{"{0} {0|record is|records are} new", []any{0}, "0 records are new"}, // also in Portuguese: CLDR, pt-PT
+		{"{0} {0|record is|records are} new", []any{"1,001"}, "1,001 records are new"},
+		{"{0|O|Os} {0} {1||s}", []any{2, 1}, "Os 2 "},
+		{"{\"error\":{0}} {x} {", []any{7}, "{\"error\":7} {x} {"},
+		{"{0|one} {-1} {0|a|b|c}", []any{7}, "{0|one} {-1} {0|a|b|c}"},
 	} {
 		if got := fill(c.sentence, c.args); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.sentence, got, c.want)
