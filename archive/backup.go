@@ -259,7 +259,10 @@ func (b *backup) look(ctx context.Context) (digests []blob.Digest, logKeys int, 
 			continue
 		}
 		v := vault.Open(nil, nil, copied)
-		l, err := ledger.View(ctx, copied, v)
+		l, err := ledger.View(ctx, copied, nil, v)
+		if err == nil {
+			err = l.Agree(ctx)
+		}
 		if err != nil {
 			return nil, 0, err
 		}

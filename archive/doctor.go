@@ -339,6 +339,10 @@ func (x *examination) backups() error {
 }
 
 func (x *examination) follow(followers []ledger.Follower) error {
+	if len(followers) == 0 { // where nothing can be written none is opened
+		x.find("followers", OK, "unseen")
+		return nil
+	}
 	size := x.d.Ledger.Size()
 	behind := false
 	for _, f := range followers {
@@ -478,6 +482,9 @@ func (x *examination) orphans() error {
 }
 
 func (x *examination) version() error {
+	if x.d.Viewed {
+		x.find("writable", Warn, "not")
+	}
 	x.find("version", OK, "ok", directory.Format, strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS+"/"+runtime.GOARCH)
 	return nil
 }

@@ -103,7 +103,10 @@ func verifyTree(ctx context.Context, m Manifest) (err error) {
 	}
 	defer func() { err = errors.Join(err, main.Close()) }()
 	v := vault.Open(nil, nil, main)
-	l, err := ledger.View(ctx, main, v)
+	l, err := ledger.View(ctx, main, nil, v)
+	if err == nil {
+		err = l.Agree(ctx)
+	}
 	if err != nil {
 		return err
 	}

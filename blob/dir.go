@@ -54,6 +54,9 @@ func OpenDir(root string) (*Dir, error) {
 	return d, nil
 }
 
+// ViewDir opens the store in root for reading: nothing is made, and the medium need not be writable. A store that is not there has no blobs.
+func ViewDir(root string) *Dir { return &Dir{root: root} }
+
 func (d *Dir) blobs() string { return filepath.Join(d.root, "sha256") }
 func (d *Dir) temps() string { return filepath.Join(d.root, "tmp") }
 

@@ -584,6 +584,9 @@ func explain(err error) error {
 	if guia.KindOf(err) != 0 {
 		return err
 	}
+	if extended(err) == sqlite3.SQLITE_IOERR_SHMSIZE { // no room for the index of the log
+		return guia.RefuseCause(guia.Blocked, err, "db.full")
+	}
 	switch code(err) {
 	case sqlite3.SQLITE_FULL:
 		return guia.RefuseCause(guia.Blocked, err, "db.full")
@@ -604,9 +607,12 @@ func explain(err error) error {
 }
 
 // code is the driver's primary result code, 0 when the error is not the driver's.
-func code(err error) int {
+func code(err error) int { return extended(err) & 0xff }
+
+// extended is the driver's result code with what it says in particular.
+func extended(err error) int {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() & 0xff
+		return e.Code()
 	}
 	return 0
 }

@@ -49,6 +49,7 @@ type Directory struct {
 	Vault  *vault.Vault
 	Ledger *ledger.Ledger
 	Intake *intake.Desk
+	Viewed bool // it was opened by [View]: nothing can be recorded
 
 	unlock func() error
 	still  sync.Mutex // held while keys are destroyed and while a backup copies them
@@ -226,6 +227,45 @@ func (d *Directory) open(ctx context.Context) (err error) {
 	return d.finishForgetting(ctx, nil)
 }
 
+// View opens an existing data directory for looking at it as it is: damaged, on a full disk, or on one that is write-protected. Nothing
+// in it is written or made, and nothing is finished that a crash interrupted: what only reads works ([Directory.Check], archive.Doctor),
+// everything that records something is an error. Other viewers may look at the same time, nobody may open it. [ErrHeld] says that
+// another process has it open; what keeps even a view from opening is a refusal.
+func View(ctx context.Context, path string) (*Directory, error) {
+	if err := checkVersion(path); err != nil {
+		return nil, err
+	}
+	d := &Directory{Path: path, Viewed: true}
+	if err := d.view(ctx); err != nil {
+		return nil, errors.Join(db.Explain(err), d.Close(ctx))
+	}
+	return d, nil
+}
+
+func (d *Directory) view(ctx context.Context) (err error) {
+	unlock, held, err := durable.LockForReading(filepath.Join(d.Path, lockName))
+	if held {
+		return fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	d.unlock = unlock
+	if err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", d.Path)
+	}
+	if d.Keys, err = seal.View(ctx, d.Path); err != nil {
+		return err
+	}
+	if d.Main, err = db.OpenReadOnly(ctx, d.mainPath(), db.Main()); err != nil {
+		return err
+	}
+	d.Blobs = blob.ViewDir(d.blobPath())
+	d.Vault = vault.Open(d.Keys, d.Blobs, d.Main)
+	if d.Ledger, err = ledger.View(ctx, d.Main, d.Keys, d.Vault); err != nil {
+		return err
+	}
+	d.Intake = intake.Open(d.Ledger, &classify.Rulebook{})
+	return nil
+}
+
 func versionText(number int) string { return versionPrefix + strconv.Itoa(number) + "\n" }
 
 func checkVersion(path string) error {
@@ -266,6 +306,7 @@ func isHeadless(path string) bool {
 const mainName = "guia.db"
 
 func (d *Directory) mainPath() string { return filepath.Join(d.Path, mainName) }
+func (d *Directory) blobPath() string { return filepath.Join(d.Path, "blobs") }
 
 // lockName is the file that stands for the lock; it is never removed.
 const lockName = "lock"
@@ -289,7 +330,7 @@ func (d *Directory) openStores(ctx context.Context, existing bool) (err error) {
 	if d.Main, err = db.Open(ctx, d.mainPath(), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main(), Existing: existing}); err != nil {
 		return err
 	}
-	if d.Blobs, err = blob.OpenDir(filepath.Join(d.Path, "blobs")); err != nil {
+	if d.Blobs, err = blob.OpenDir(d.blobPath()); err != nil {
 		return err
 	}
 	if err := durable.MkdirAll(d.Followers(), 0o700); err != nil {

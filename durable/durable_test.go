@@ -267,6 +267,50 @@ func TestLockNamesTheHolderAndIsFreedByItsDeath(t *testing.T) {
 	}
 }
 
+func TestReadersShareTheLockAndKeepWritersOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if unlock, held, err := durable.LockForReading(path); held || err != nil || unlock() != nil {
+		t.Errorf("where there is no file: held %v, err %v", held, err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("reading has made the file")
+	}
+	write, _, err := durable.Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var who *durable.HeldError
+	if _, held, err := durable.LockForReading(path); !held || !errors.As(err, &who) || who.PID != os.Getpid() {
+		t.Errorf("beside a writer: held %v, err %v", held, err)
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	one, held, err := durable.LockForReading(path)
+	if held || err != nil {
+		t.Fatalf("held %v, err %v", held, err)
+	}
+	other, held, err := durable.LockForReading(path)
+	if held || err != nil {
+		t.Fatalf("a second reader: held %v, err %v", held, err)
+	}
+	if err := one(); err != nil {
+		t.Fatal(err)
+	}
+	if _, held, _ := durable.Lock(path); !held {
+		t.Error("a writer beside a reader")
+	}
+	if err := other(); err != nil {
+		t.Fatal(err)
+	}
+	if write, held, err = durable.Lock(path); held || err != nil {
+		t.Fatalf("a writer after the readers: held %v, err %v", held, err)
+	}
+	if err := write(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFreeSpaceIsPlausible(t *testing.T) {
 	if n, err := durable.FreeSpace(t.TempDir()); err != nil || n <= 0 {
 		t.Errorf("%d bytes, %v", n, err)

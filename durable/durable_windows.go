@@ -44,11 +44,15 @@ func rename(from, to string) error {
 
 // tryLock locks one byte far behind the end, because a locked range cannot be
 // read by others, and others must be able to read the process id.
-func tryLock(f *os.File) (bool, error) {
+func tryLock(f *os.File, shared bool) (bool, error) {
 	const failImmediately, exclusive = 1, 2 // winbase.h LOCKFILE_*
+	flags := uintptr(failImmediately | exclusive)
+	if shared {
+		flags = failImmediately
+	}
 	const errLockViolation = syscall.Errno(33)
 	at := syscall.Overlapped{OffsetHigh: 1 << 30}
-	ok, _, err := lockFileEx.Call(f.Fd(), failImmediately|exclusive, 0, 1, 0, uintptr(unsafe.Pointer(&at)))
+	ok, _, err := lockFileEx.Call(f.Fd(), flags, 0, 1, 0, uintptr(unsafe.Pointer(&at)))
 	switch {
 	case ok != 0:
 		return true, nil

@@ -40,7 +40,7 @@ func Lock(path string) (unlock func() error, held bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("lock: %w", err)
 	}
-	got, err := tryLock(f)
+	got, err := tryLock(f, false)
 	if err != nil {
 		return nil, false, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
@@ -53,6 +53,27 @@ func Lock(path string) (unlock func() error, held bool, err error) {
 		return nil, false, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return func() error { return errors.Join(f.Truncate(0), f.Close()) }, false, nil
+}
+
+// LockForReading is [Lock] for one who only reads: several may hold it together, and it excludes Lock. It writes nothing and makes no
+// file, so that the medium need not be writable. Where there is no file nobody holds it: unlock does nothing then.
+func LockForReading(path string) (unlock func() error, held bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return func() error { return nil }, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("lock: %w", err)
+	}
+	got, err := tryLock(f, true)
+	if err != nil {
+		return nil, false, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	if !got {
+		defer f.Close() // read only: nothing to lose
+		return nil, true, &HeldError{Path: path, PID: readPID(f)}
+	}
+	return f.Close, false, nil
 }
 
 func writePID(f *os.File) error {

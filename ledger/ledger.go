@@ -121,15 +121,41 @@ func Open(ctx context.Context, main *db.DB, keys *seal.Keeper, v *vault.Vault) (
 }
 
 func (l *Ledger) load(ctx context.Context) error {
+	if err := l.agree(ctx); err != nil {
+		return err
+	}
+	if err := l.loadSigner(ctx); err != nil {
+		return err
+	}
+	if err := l.compareNewest(ctx); err != nil {
+		return err
+	}
+	var err error
+	l.own, err = l.actKeys(ctx, guia.PersonID{})
+	return err
+}
+
+// loadHead reads what the head row says.
+func (l *Ledger) loadHead(ctx context.Context) (root []byte, err error) {
 	var size int64
-	var root []byte
-	err := l.db.QueryRow(ctx, "SELECT origin, size, root, clock FROM ledger_head WHERE one = 1").Scan(&l.origin, &size, &root, &l.clock)
+	err = l.db.QueryRow(ctx, "SELECT origin, size, root, clock FROM ledger_head WHERE one = 1").Scan(&l.origin, &size, &root, &l.clock)
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
+	if err != nil || size < 0 {
+		return nil, guia.RefuseCause(guia.Damaged, err, "ledger.no_head")
+	}
+	l.size = guia.Seq(size)
+	return root, nil
+}
+
+// agree recomputes the right edge of the tree and compares it with the head.
+func (l *Ledger) agree(ctx context.Context) error {
+	root, err := l.loadHead(ctx)
 	if err != nil {
-		return guia.RefuseCause(guia.Damaged, err, "ledger.no_head")
+		return err
 	}
+	size := int64(l.size)
 	partials, err := l.edge(ctx, size)
 	if err != nil {
 		return err
@@ -140,15 +166,7 @@ func (l *Ledger) load(ctx context.Context) error {
 	if computed := l.builder.Root(); string(computed[:]) != string(root) {
 		return guia.Refuse(guia.Damaged, "ledger.head_differs", size)
 	}
-	l.size = guia.Seq(size)
-	if err := l.loadSigner(ctx); err != nil {
-		return err
-	}
-	if err := l.compareNewest(ctx); err != nil {
-		return err
-	}
-	l.own, err = l.actKeys(ctx, guia.PersonID{})
-	return err
+	return nil
 }
 
 // edge reads the partial tiles of a tree of that size: at level 0 from the leaves themselves, above from their rows.

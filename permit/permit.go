@@ -157,6 +157,15 @@ func May(tx *db.Tx, actor guia.Actor, act Act) error {
 	return nil
 }
 
+// MayView is [May] for a directory that is only viewed: outside of a transaction, and nothing records a refusal.
+func MayView(ctx context.Context, d *db.DB, actor guia.Actor, act Act) error {
+	scopes, err := Scopes(ctx, d, actor.User, act)
+	if err == nil && len(scopes) == 0 {
+		err = guia.Refuse(guia.Denied, "permit.denied_view", actor.Login, string(act), strings.Join(rolesWith(act), ", "))
+	}
+	return err
+}
+
 func rolesWith(act Act) []string {
 	var names []string
 	for r, acts := range Roles {
@@ -200,7 +209,7 @@ func scanGrants(rows *sql.Rows) ([]Grant, error) {
 	for rows.Next() {
 		var g Grant
 		if err := rows.Scan(&g.Role, &g.Scope); err != nil {
-			return nil, err
+			return nil, damaged("permit_grant", err)
 		}
 		all = append(all, g)
 	}
@@ -236,7 +245,7 @@ type User struct {
 	Grants   []Grant
 }
 
-// Users returns all accounts by login.
+// Users returns all accounts by login. Rows that the program does not write are a refusal of kind damaged.
 func Users(ctx context.Context, d *db.DB) ([]User, error) {
 	var users []User
 	err := d.Snapshot(ctx, func(tx *sql.Tx) error {
@@ -249,13 +258,11 @@ func Users(ctx context.Context, d *db.DB) ([]User, error) {
 			var u User
 			var id string
 			if err := rows.Scan(&id, &u.Login, &u.OSLogin, &u.Disabled); err != nil {
-				return err
+				return damaged("permit_user", err)
 			}
-			parsed, err := guia.ParseID16(id)
-			if err != nil {
-				return fmt.Errorf("user %.40q: %w", id, err)
+			if u.ID, err = guia.ParseID16(id); err != nil {
+				return damaged("permit_user", err)
 			}
-			u.ID = parsed
 			users = append(users, u)
 		}
 		if err := rows.Err(); err != nil {
@@ -272,7 +279,11 @@ func Users(ctx context.Context, d *db.DB) ([]User, error) {
 		}
 		return nil
 	})
-	return users, err
+	return users, db.Explain(err)
+}
+
+func damaged(table string, err error) error {
+	return guia.RefuseCause(guia.Damaged, err, "permit.damaged", table)
 }
 
 // AddUser stores a new account without roles. The login is 1 to 64 letters, digits, dots, hyphens and underscores, and free.
@@ -418,7 +429,10 @@ func request(tx *db.Tx, id string) (Request, error) {
 	if answered != "" && err == nil {
 		r.Answerer, err = guia.ParseID16(answered)
 	}
-	return r, err
+	if err != nil {
+		return r, damaged("permit_request", err)
+	}
+	return r, nil
 }
 
 // Requests returns the requests that nobody has answered yet, and the approved ones that were not used.
@@ -433,10 +447,10 @@ func Requests(ctx context.Context, d *db.DB) ([]Request, error) {
 		var r Request
 		var asked string
 		if err := rows.Scan(&r.ID, &r.Act, &r.Argument, &asked, &r.State); err != nil {
-			return nil, err
+			return nil, damaged("permit_request", err)
 		}
 		if r.AskedBy, err = guia.ParseID16(asked); err != nil {
-			return nil, err
+			return nil, damaged("permit_request", err)
 		}
 		all = append(all, r)
 	}

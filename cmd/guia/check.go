@@ -16,7 +16,7 @@ func (p *program) checkCommand() *cobra.Command {
 	var quick bool
 	cmd := &cobra.Command{Use: "check", Args: needs(0, 0)}
 	cmd.Flags().BoolVar(&quick, "quick", false, "")
-	cmd.RunE = p.inside(func(ctx context.Context, s *session) error { return s.check(ctx, quick) })
+	cmd.RunE = p.looking(func(ctx context.Context, s *session) error { return s.check(ctx, quick) })
 	return cmd
 }
 
@@ -45,7 +45,14 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	if err != nil {
 		return err
 	}
-	findings := make([]checkFinding, 0, len(report.Findings))
+	findings := make([]checkFinding, 0, len(report.Findings)+1)
+	if s.closed != nil {
+		why, code := s.describe(ctx, s.closed)
+		s.note("view.only", why)
+		if code == codeDamaged {
+			findings = append(findings, checkFinding{Key: why.Key, Message: why.Message})
+		}
+	}
 	for _, f := range report.Findings {
 		found := checkFinding{Field: f.Field, Key: f.Key, Message: s.text(f.Key, f.Args...)}
 		if f.HasSeq {
@@ -54,10 +61,7 @@ func (s *session) check(ctx context.Context, quick bool) error {
 		}
 		findings = append(findings, found)
 	}
-	lag, err := s.lag(ctx)
-	if err != nil {
-		return err
-	}
+	lag := s.lag(ctx)
 	g.end()
 	if s.json {
 		err = s.emit(struct {
@@ -68,10 +72,11 @@ func (s *session) check(ctx context.Context, quick bool) error {
 			Blobs       int64          `json:"blobs"`
 			Forgotten   int64          `json:"erased_slots"`
 			Quick       bool           `json:"quick"`
+			Viewed      bool           `json:"read_only"` // the directory could not be opened, and nothing was recorded
 			Lag         []followerLag  `json:"followers"`
 			Findings    []checkFinding `json:"findings"`
 			Seconds     float64        `json:"seconds"`
-		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, lag, findings, time.Since(start).Seconds()})
+		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, s.Viewed, lag, findings, time.Since(start).Seconds()})
 	} else {
 		s.tellCheck(report, findings, lag, time.Since(start))
 	}
@@ -120,18 +125,22 @@ type followerLag struct {
 	Behind uint64 `json:"behind"`
 }
 
-// lag opens the followers, which begin to catch up, and says where they were.
-func (s *session) lag(ctx context.Context) ([]followerLag, error) {
+// lag opens the followers, which begin to catch up, and says where they were; none when they cannot be opened.
+func (s *session) lag(ctx context.Context) []followerLag {
 	size := s.Ledger.Size()
+	all := []followerLag{}
+	if s.Viewed {
+		return all
+	}
 	if err := s.follow(ctx); err != nil {
-		return nil, err
+		s.note("view.followers", s.why(ctx, err))
+		return all
 	}
 	s.followers.mu.Lock()
 	defer s.followers.mu.Unlock()
-	var all []followerLag
 	for _, w := range s.followers.all {
 		at, _ := w.at()
 		all = append(all, followerLag{w.Name(), uint64(at), uint64(max(size, at) - at)})
 	}
-	return all, nil
+	return all
 }

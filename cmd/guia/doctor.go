@@ -22,7 +22,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		if sweep && support != "" {
 			return guia.Refuse(guia.Invalid, "cmd.exclusive", "--sweep", "--support")
 		}
-		return p.inside(func(ctx context.Context, s *session) error {
+		return p.looking(func(ctx context.Context, s *session) error {
 			switch {
 			case sweep:
 				return s.sweep(ctx)
@@ -35,18 +35,32 @@ func (p *program) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-// allFollowers opens the followers and returns them all.
-func (s *session) allFollowers(ctx context.Context) ([]ledger.Follower, error) {
+// allFollowers opens the followers and returns them all; none when they cannot be opened.
+func (s *session) allFollowers(ctx context.Context) (all []ledger.Follower) {
+	if s.Viewed {
+		return nil
+	}
 	if err := s.follow(ctx); err != nil {
-		return nil, err
+		s.note("view.followers", s.why(ctx, err))
+		return nil
 	}
 	s.followers.mu.Lock()
 	defer s.followers.mu.Unlock()
-	var all []ledger.Follower
 	for _, w := range s.followers.all {
 		all = append(all, w)
 	}
-	return all, nil
+	return all
+}
+
+// examined says why a directory is only viewed. Whether one that is damaged is looked after is no question.
+func (s *session) examined(ctx context.Context) error {
+	if guia.KindOf(s.closed) == guia.Damaged {
+		return s.closed
+	}
+	if s.closed != nil {
+		s.note("view.only", s.why(ctx, s.closed))
+	}
+	return nil
 }
 
 // doctor says whether the directory is looked after. What is bad makes exit code 1: a monitor that looks at the code alone notices.
@@ -54,11 +68,10 @@ func (s *session) doctor(ctx context.Context) error {
 	if err := s.may(ctx, permit.ActDoctor); err != nil {
 		return err
 	}
-	followers, err := s.allFollowers(ctx)
-	if err != nil {
+	if err := s.examined(ctx); err != nil {
 		return err
 	}
-	health, err := archive.Doctor(ctx, s.Directory, followers...)
+	health, err := archive.Doctor(ctx, s.Directory, s.allFollowers(ctx)...)
 	if err != nil {
 		return err
 	}
@@ -91,6 +104,9 @@ func (s *session) tellHealth(h archive.Health) {
 
 // sweep removes the files of events that were never committed, at least a day old: they belong to nothing.
 func (s *session) sweep(ctx context.Context) error {
+	if s.closed != nil { // nothing can be removed there
+		return s.closed
+	}
 	if err := s.may(ctx, permit.ActBackup); err != nil {
 		return err
 	}
@@ -116,12 +132,11 @@ func (s *session) support(ctx context.Context, path string) error {
 	if err := s.may(ctx, permit.ActDoctor); err != nil {
 		return err
 	}
-	followers, err := s.allFollowers(ctx)
-	if err != nil {
+	if err := s.examined(ctx); err != nil {
 		return err
 	}
 	var content bytes.Buffer
-	if err := archive.Support(ctx, s.Directory, &content, followers...); err != nil {
+	if err := archive.Support(ctx, s.Directory, &content, s.allFollowers(ctx)...); err != nil {
 		return err
 	}
 	if err := writeNew(path, content.Bytes()); err != nil {

@@ -79,14 +79,35 @@ func (p *program) report(ctx context.Context, err error) int {
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) && p.broken != nil {
 		return codeFailed // whoever read our output has gone: nobody to tell
 	}
-	type said struct {
-		Kind    string `json:"kind"`
-		Key     string `json:"key"`
-		Message string `json:"message"`
-		Cause   string `json:"cause,omitempty"` // for whoever runs the machine; in no particular language
+	s, code := p.describe(ctx, err)
+	if p.json {
+		// Errors in writing an error have nowhere to go.
+		_ = (&program{env: env{stdout: p.stderr}}).emit(map[string]said{"error": s})
+		return code
 	}
-	var s said
-	code := codeFailed
+	_, _ = io.WriteString(p.stderr, "guia: "+s.String()+"\n")
+	return code
+}
+
+// said is an error as --json prints it.
+type said struct {
+	Kind    string `json:"kind"`
+	Key     string `json:"key"`
+	Message string `json:"message"`
+	Cause   string `json:"cause,omitempty"` // for whoever runs the machine; in no particular language
+}
+
+// String is the error for people.
+func (s said) String() string {
+	if s.Cause == "" {
+		return s.Message
+	}
+	return s.Message + "\n(" + s.Cause + ")"
+}
+
+// describe puts an error into words and returns the exit code that belongs to it.
+func (p *program) describe(ctx context.Context, err error) (s said, code int) {
+	code = codeFailed
 	refusal, ok := errors.AsType[*guia.Refusal](err)
 	switch {
 	case ok && !(interrupted(ctx, err) && refusal.Kind != guia.Damaged):
@@ -107,16 +128,7 @@ func (p *program) report(ctx context.Context, err error) int {
 	default:
 		s = said{Kind: "failed", Key: "cmd.failed", Message: p.text("cmd.failed", err.Error())}
 	}
-	if p.json {
-		// Errors in writing an error have nowhere to go.
-		_ = (&program{env: env{stdout: p.stderr}}).emit(map[string]said{"error": s})
-		return code
-	}
-	if s.Cause != "" {
-		s.Message += "\n(" + s.Cause + ")"
-	}
-	_, _ = io.WriteString(p.stderr, "guia: "+s.Message+"\n")
-	return code
+	return s, code
 }
 
 // interrupted reports whether the command ended because it was told to.

@@ -26,9 +26,10 @@ import (
 	"guia/directory"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"guia": main, "guia-hold": hold})
-}
+// programs are what tests run in processes of their own.
+var programs = map[string]func(){"guia": main, "guia-hold": hold}
+
+func TestMain(m *testing.M) { testscript.Main(m, programs) }
 
 // hold opens the data directory as every command does and keeps it open until it is interrupted.
 func hold() {
@@ -65,6 +66,16 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": runForCode, "waitholder": waitHolder, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
 			"turnclock": turnClock, "copydir": copyDir,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "mounts" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			err := exec.Command("unshare", "-rm", "true").Run()
+			if err != nil && os.Getenv("CI") == "true" {
+				return false, fmt.Errorf("a mount namespace (unshare -rm) is needed here: %w", err)
+			}
+			return err == nil, nil
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

@@ -19,6 +19,7 @@ type holder struct {
 	*directory.Directory
 	followers followers
 	parts     parts
+	closed    error // why it could only be viewed; nil when it is open
 }
 
 // session is one command at work in an open data directory.
@@ -40,6 +41,17 @@ func (e exit) Error() string { return "exit" }
 // the process that holds it otherwise. As long as fn runs, other commands are served; they are finished before the directory is
 // closed.
 func (p *program) inside(fn func(context.Context, *session) error) func(*cobra.Command, []string) error {
+	return p.enter(false, fn)
+}
+
+// looking is [program.inside] for what changes nothing and shows no content: a directory that cannot be opened, because its disk is
+// full or write-protected or because it is damaged, is viewed as it is. Everything else leaves a trace of who did it, and where none can
+// be left it is not done.
+func (p *program) looking(fn func(context.Context, *session) error) func(*cobra.Command, []string) error {
+	return p.enter(true, fn)
+}
+
+func (p *program) enter(looking bool, fn func(context.Context, *session) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		if p.holder != nil {
@@ -47,9 +59,9 @@ func (p *program) inside(fn func(context.Context, *session) error) func(*cobra.C
 		}
 		deadline := time.Now().Add(answerTime)
 		for {
-			d, err := directory.Open(ctx, p.path)
+			h, err := openHolder(ctx, p.path, looking)
 			if err == nil {
-				return p.hold(ctx, &holder{Directory: d}, fn)
+				return p.hold(ctx, h, looking, fn)
 			}
 			if !errors.Is(err, directory.ErrHeld) {
 				return err
@@ -73,6 +85,25 @@ func (p *program) inside(fn func(context.Context, *session) error) func(*cobra.C
 	}
 }
 
+// openHolder opens the directory; where that cannot be and somebody is only looking, it views it.
+func openHolder(ctx context.Context, path string, looking bool) (*holder, error) {
+	d, closed := directory.Open(ctx, path)
+	if closed == nil {
+		return &holder{Directory: d}, nil
+	}
+	if !looking || errors.Is(closed, directory.ErrHeld) || ctx.Err() != nil {
+		return nil, closed
+	}
+	d, err := directory.View(ctx, path)
+	switch {
+	case err == nil:
+		return &holder{Directory: d, closed: closed}, nil
+	case errors.Is(err, directory.ErrHeld), guia.KindOf(err) == guia.Damaged:
+		return nil, err
+	}
+	return nil, closed
+}
+
 func (p *program) refuseHeld(err error) error {
 	if held, ok := errors.AsType[*durable.HeldError](err); ok && held.PID > 0 {
 		return guia.RefuseCause(guia.Held, err, "cmd.held_by", p.path, held.PID)
@@ -81,11 +112,28 @@ func (p *program) refuseHeld(err error) error {
 }
 
 // hold serves other commands while fn works, and closes the directory.
-func (p *program) hold(ctx context.Context, h *holder, fn func(context.Context, *session) error) error {
+func (p *program) hold(ctx context.Context, h *holder, looking bool, fn func(context.Context, *session) error) error {
+	if h.Viewed {
+		return errors.Join(p.work(ctx, h, fn), h.Close(ctx))
+	}
 	server := serve(h)
 	err := p.work(ctx, h, fn)
 	server.close(func(guests int64) { p.note("cmd.waiting", guests) })
-	return errors.Join(err, h.followers.close(), h.Close(ctx))
+	closing := errors.Join(h.followers.close(), h.Close(ctx))
+	if guia.KindOf(closing) == guia.Blocked { // no room for the last checkpoint; the command has done its work
+		if looking {
+			p.note("cmd.closed_blocked", p.why(ctx, closing))
+			return err
+		}
+		closing = guia.Refuse(guia.Blocked, "cmd.closed_blocked", p.why(ctx, closing))
+	}
+	return errors.Join(err, closing)
+}
+
+// why says why something is not as it should be, in one sentence and what the system said.
+func (p *program) why(ctx context.Context, err error) string {
+	s, _ := p.describe(ctx, err)
+	return s.String()
 }
 
 func (p *program) work(ctx context.Context, h *holder, fn func(context.Context, *session) error) error {
@@ -129,7 +177,10 @@ func (s *session) do(ctx context.Context, act permit.Act, fn func(*ledger.Tx) er
 	return s.Ledger.Do(ctx, s.actor, act, fn)
 }
 
-// may checks a permission for what leaves no event of its own. A refusal is recorded.
+// may checks a permission for what leaves no event of its own. A refusal is recorded, where anything can be.
 func (s *session) may(ctx context.Context, act permit.Act) error {
+	if s.Viewed {
+		return permit.MayView(ctx, s.Main, s.actor, act)
+	}
 	return s.do(ctx, act, func(*ledger.Tx) error { return nil })
 }
