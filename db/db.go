@@ -5,8 +5,9 @@
 // what it returns nil for is durable when the database was opened with [Durable], and gone as a whole otherwise. Readers see a
 // committed state and never wait for the writer.
 //
-// The write-ahead log is copied back into the file by a connection of its own, in the background, so that the writer does not
-// stop for it; when the log has grown to half of walHard the writer copies what is left and begins it anew.
+// The write-ahead log is copied back into the file by a connection of its own, in the background, a little at a time, so that the
+// writer does not stop for it. When the log is full it begins anew and its file is overwritten, not truncated: a sync that need not make
+// the file longer takes half the time (docs/performance.md).
 //
 // Not guaranteed: a drive that lies about its cache. docs/guarantees.md says what was tested.
 package db
@@ -67,12 +68,13 @@ type Options struct {
 const pageSize = 16384 // measured: rows of 1 KiB take 1,094 bytes instead of 1,369 with 4 KiB pages
 
 var (
-	walSoft int64 = 8 << 20   // the log is copied back in the background each time it has grown by this
-	walHard int64 = 128 << 20 // at half of this the writer begins the log anew
+	walSoft int64 = 1 << 20   // the log is copied back in the background each time it has grown by this
+	walFull int64 = 32 << 20  // at this size it is begun anew as soon as no reader needs it
+	walHard int64 = 128 << 20 // at this size readers are waited for
 )
 
 // TestOnlyLog makes the log small, so that a short test sees it copied back and begun anew. It is called before the first [Open].
-func TestOnlyLog(soft, hard int64) { walSoft, walHard = soft, hard }
+func TestOnlyLog(soft, hard int64) { walSoft, walFull, walHard = soft, hard/2, hard }
 
 // DB is an open database. Methods may be called by many goroutines; writes queue.
 type DB struct {
@@ -87,9 +89,10 @@ type DB struct {
 	statements map[string]*sql.Stmt
 	changes    map[string]string // by statement: the table it changes
 	migrations fs.FS
-	patience   int64 // the size of the log at which the writer copies it back itself
-	nextCopy   int64 // the size of the log at which the copier is woken
-	logSize    int64 // as last seen
+	patience   int64  // the size of the log at which the writer copies it back itself
+	nextCopy   int64  // the size of the log at which the copier is woken
+	logSize    int64  // as last seen
+	packed     []byte // see [Tx.InsertPacked]
 
 	// copying is held while the log is copied back, and taken under mu, never the other way round: SQLite does not wait for another
 	// copy, it gives up.
@@ -103,7 +106,7 @@ type DB struct {
 // Open opens or creates the database file at path and brings it to the newest version. A file from a newer version of the program
 // is refused untouched (kind blocked).
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard / 2, nextCopy: walSoft, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &DB{path: path, statements: map[string]*sql.Stmt{}, changes: map[string]string{}, migrations: o.Migrations, patience: walHard, nextCopy: walSoft, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := d.open(ctx, o); err != nil {
 		if err = explain(err); guia.KindOf(err) == 0 && code(err) == sqlite3.SQLITE_ERROR {
 			err = guia.RefuseCause(guia.Damaged, err, "db.corrupt") // opening asks nothing that a sound file cannot answer
@@ -124,8 +127,8 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	common := []string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
 		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-65536)",
-		// When the log begins anew its file shrinks: otherwise it would look full for ever.
-		"journal_size_limit(" + strconv.FormatInt(walSoft/2, 10) + ")",
+		// When the log begins anew its file shrinks to what it has when no reader kept it.
+		"journal_size_limit(" + strconv.FormatInt(walFull+walSoft, 10) + ")",
 	}
 	size, err := d.touch(o.Existing)
 	if err != nil {
@@ -417,17 +420,15 @@ func (tx *Tx) prepare(query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// tend wakes the copier each time the log has grown by walSoft, and begins the log anew when it has grown to half of walHard: most of
-// it is copied by then, so that the writer waits for a little only, and seldom. A reader that keeps the log from beginning anew is
-// waited for once (ten seconds), and then again when the log has grown by walHard. The caller holds mu.
+// tend wakes the copier each time the log has grown by walSoft. A reader that keeps the log from beginning anew is waited for when it
+// has grown by walHard (ten seconds), and then again when it has grown by as much. The caller holds mu.
 func (d *DB) tend() {
-	info, err := os.Stat(d.path + "-wal")
+	size, err := d.logged()
 	if err != nil {
 		return
 	}
-	size := info.Size()
 	if size < d.logSize { // it has begun anew
-		d.nextCopy, d.patience = walSoft, walHard/2
+		d.nextCopy, d.patience = walSoft, walHard
 	}
 	d.logSize = size
 	switch {
@@ -443,18 +444,40 @@ func (d *DB) tend() {
 	}
 }
 
-// copyBack moves pages from the log into the file while the writer goes on (PASSIVE: it takes what it can and never blocks).
+// logged is how much of the log is in use, in bytes: the file itself stays large when the log begins anew. The caller holds mu.
+func (d *DB) logged() (int64, error) {
+	var busy, pages, copied int64
+	err := (&Tx{d: d}).QueryRow("PRAGMA wal_checkpoint(NOOP)", nil, &busy, &pages, &copied)
+	return pages * (pageSize + 24), err
+}
+
+// copyBack moves pages from the log into the file while the writer goes on. When the log is full it does so until little is left,
+// copies that while the writer waits, and the next transaction begins the log anew: unless a reader still needs it.
 func (d *DB) copyBack() {
 	for {
 		select {
 		case <-d.done:
 			return
 		case <-d.wake:
-			d.copying.Lock()
-			_, _ = d.copier.Exec("PRAGMA wal_checkpoint(PASSIVE)") // what it cannot copy the writer will, who says why not
-			d.copying.Unlock()
+			d.copy()
+			d.mu.Lock()
+			full := d.logSize >= walFull
+			d.mu.Unlock()
+			if full {
+				d.copy()
+				d.mu.Lock()
+				d.copy()
+				d.mu.Unlock()
+			}
 		}
 	}
+}
+
+// copy copies back what no reader keeps from being copied (PASSIVE), and waits for nobody.
+func (d *DB) copy() {
+	d.copying.Lock()
+	defer d.copying.Unlock()
+	_, _ = d.copier.Exec("PRAGMA wal_checkpoint(PASSIVE)") // what it cannot copy the writer will, who says why not
 }
 
 // checkpoint copies the whole log back with the writing connection and waits for readers up to ten seconds. The caller holds mu.

@@ -14,9 +14,9 @@ import (
 
 // small makes the log small for one test.
 func small(t *testing.T, soft, hard int64) {
-	oldSoft, oldHard := walSoft, walHard
-	walSoft, walHard = soft, hard
-	t.Cleanup(func() { walSoft, walHard = oldSoft, oldHard })
+	oldSoft, oldFull, oldHard := walSoft, walFull, walHard
+	TestOnlyLog(soft, hard)
+	t.Cleanup(func() { walSoft, walFull, walHard = oldSoft, oldFull, oldHard })
 }
 
 func logSize(t testing.TB, d *DB) int64 {
@@ -80,7 +80,7 @@ func TestALogThatWasLargeShrinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if size := logSize(t, d); size > walSoft {
+	if size := logSize(t, d); size > walFull+walSoft {
 		t.Errorf("after three small writes the log still has %d bytes", size)
 	}
 }
@@ -100,6 +100,31 @@ func TestTheCopierWorksInTheBackground(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after %d writes nothing was copied back", n)
 		}
+	}
+}
+
+// TestTheLogBeginsAnewWithoutTheWriterAndKeepsItsFile: the copier alone lets the log begin anew, and what is written then goes where the
+// file has its blocks already.
+func TestTheLogBeginsAnewWithoutTheWriterAndKeepsItsFile(t *testing.T) {
+	small(t, 256<<10, 1<<40)
+	walFull = 1 << 20
+	d := open(t, filepath.Join(t.TempDir(), "x.db"), Options{Durability: Durable})
+	var largest, smallest int64
+	for n := range 300 { // twenty times as much as the log may hold
+		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, strings.Repeat("x", 60_000)) }); err != nil {
+			t.Fatal(err)
+		}
+		size := logSize(t, d)
+		largest = max(largest, size)
+		if size < largest && (smallest == 0 || size < smallest) {
+			smallest = size
+		}
+	}
+	if largest > 8*walFull {
+		t.Errorf("the log grew to %d bytes, full it has %d", largest, walFull)
+	}
+	if smallest != 0 && smallest < walFull {
+		t.Errorf("the log's file was cut to %d bytes; full it has %d", smallest, walFull)
 	}
 }
 

@@ -21,7 +21,8 @@ const (
 
 // InsertPacked appends values to a packed table, from number first on.
 func (tx *Tx) InsertPacked(table string, first uint64, values [][]byte) error {
-	var data []byte
+	data := tx.d.packed[:0] // the driver copies what it is given
+	defer func() { tx.d.packed = data[:0] }()
 	for start, i := 0, 0; i < len(values); i++ {
 		data = binary.AppendUvarint(data, uint64(len(values[i])))
 		data = append(data, values[i]...)
