@@ -68,8 +68,8 @@ func AppendFields(dst []byte, commitments []Commitment) []byte {
 
 // FieldsHash returns SHA-256 of the block of [AppendFields].
 func FieldsHash(commitments []Commitment) [sha256.Size]byte {
-	block := make([]byte, 0, 96*len(commitments))
-	return sha256.Sum256(AppendFields(block, commitments))
+	var block [4096]byte // enough for most; what is longer finds its own place
+	return sha256.Sum256(AppendFields(block[:0], commitments))
 }
 
 // Leaf is the content of a leaf: the header of the event, how many fields it has and what they hash to.

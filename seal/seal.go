@@ -20,14 +20,11 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"os"
 	"path/filepath"
 	"sync"
@@ -71,8 +68,7 @@ type Keeper struct {
 	number int
 	byName map[KeyName]*KEK
 	byID   map[uint64]*KEK
-	macKey []byte
-	macs   sync.Pool // HMACs keyed with macKey
+	mac    mac // keyed with the secret under all keyed hashes
 
 	making sync.Mutex // one goroutine makes keys or rotates at a time
 }
@@ -144,12 +140,12 @@ func newKeeper(ctx context.Context, dir string, d *db.DB, begin func(*Keeper) er
 	if err := begin(k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	var found bool
-	var err error
-	if k.macKey, found, err = k.secret(ctx, macName); err != nil || !found {
+	key, found, err := k.secret(ctx, macName)
+	if err != nil || !found {
 		return nil, errors.Join(cmp.Or(err, guia.Refuse(guia.Damaged, "seal.damaged", "secret "+macName)), d.Close())
 	}
-	k.macs.New = func() any { return hmac.New(sha256.New, k.macKey) }
+	k.mac = newMAC(key)
+	clear(key)
 	return k, nil
 }
 
@@ -158,7 +154,7 @@ func (k *Keeper) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.epoch)
-	clear(k.macKey)
+	k.mac = mac{}
 	k.byName, k.byID = nil, nil
 	return k.db.Close()
 }
@@ -177,23 +173,23 @@ func (k *Keeper) Owner(kind string, parts ...string) (o Owner) {
 
 // MAC returns the first 16 bytes of a keyed hash over the label and the parts, each preceded by its length. The key never leaves the
 // key database except in memory. Labels separate uses.
-func (k *Keeper) MAC(label string, parts ...string) (sum [16]byte) {
-	h := k.macs.Get().(hash.Hash)
-	defer k.macs.Put(h)
-	h.Reset()
-	var length [8]byte
-	write := func(s string) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
-		h.Write(length[:])
-		h.Write([]byte(s))
-	}
-	write(label)
+func (k *Keeper) MAC(label string, parts ...string) [16]byte {
+	size := len(k.mac.inner) + 8 + len(label)
 	for _, p := range parts {
-		write(p)
+		size += 8 + len(p)
 	}
-	var full [sha256.Size]byte
-	copy(sum[:], h.Sum(full[:0]))
-	return sum
+	var short [512]byte
+	message := short[:0]
+	if size > len(short) {
+		message = make([]byte, 0, size)
+	}
+	message = append(message, k.mac.inner[:]...)
+	message = append(binary.BigEndian.AppendUint64(message, uint64(len(label))), label...)
+	for _, p := range parts {
+		message = append(binary.BigEndian.AppendUint64(message, uint64(len(p))), p...)
+	}
+	full := k.mac.sum(message)
+	return [16]byte(full[:16])
 }
 
 // Keys returns the KEKs of the names in their order and makes those that do not exist, all in one durable transaction. A KEK

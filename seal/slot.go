@@ -3,13 +3,11 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 )
 
@@ -17,20 +15,21 @@ import (
 // with HKDF-Expand (RFC 5869), and derives the salts of the slot's commitments. A slot key seals once: every derived key meets one
 // plaintext, so the nonces are constant. Not for concurrent use.
 type Slot struct {
-	key [KeySize]byte
-	mac hash.Hash // HMAC-SHA256 keyed with key, reset between uses
+	mac mac // keyed with the slot key
 }
+
+// Overhead is by how many bytes a sealed body is longer than the body.
+const Overhead = 16
 
 // NewSlot returns a fresh random slot key, and its wrapped form bound to context.
 func NewSlot(kek *KEK, context []byte) (*Slot, []byte) {
-	s := &Slot{}
-	rand.Read(s.key[:])
-	return s, kek.aead.Seal(make([]byte, 0, WrapSize), nil, s.key[:], context)
+	var key [KeySize]byte
+	rand.Read(key[:])
+	return &Slot{newMAC(key[:])}, kek.aead.Seal(make([]byte, 0, WrapSize), nil, key[:], context)
 }
 
 // OpenSlot unwraps a slot key. An error means that the wrap or the context is not what it was.
 func OpenSlot(kek *KEK, wrapped, context []byte) (*Slot, error) {
-	s := &Slot{}
 	var buffer [WrapSize]byte
 	if len(wrapped) != WrapSize {
 		return nil, fmt.Errorf("wrapped key has %d bytes, not %d", len(wrapped), WrapSize)
@@ -39,24 +38,17 @@ func OpenSlot(kek *KEK, wrapped, context []byte) (*Slot, error) {
 	if err != nil {
 		return nil, errors.New("wrapped key does not open")
 	}
-	copy(s.key[:], key)
-	return s, nil
+	return &Slot{newMAC(key)}, nil
 }
 
 // derive is HKDF-Expand with SHA-256 for 32 bytes: HMAC(slot key, label || name || 0x01).
-func (s *Slot) derive(label, name string) (out [32]byte) {
-	if s.mac == nil {
-		s.mac = hmac.New(sha256.New, s.key[:])
-	} else {
-		s.mac.Reset()
-	}
-	var info [160]byte
-	b := append(info[:0], label...)
+func (s *Slot) derive(label, name string) [32]byte {
+	var message [256]byte
+	b := append(message[:0], s.mac.inner[:]...)
+	b = append(b, label...)
 	b = append(b, name...)
 	b = append(b, 1)
-	s.mac.Write(b)
-	s.mac.Sum(out[:0])
-	return out
+	return s.mac.sum(b)
 }
 
 // Salt returns the salt of the commitment of the named field.

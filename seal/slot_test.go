@@ -167,8 +167,7 @@ func TestFilesAreReadAndWrittenInAnyPieces(t *testing.T) {
 }
 
 func FuzzDecrypt(f *testing.F) {
-	s := &Slot{}
-	copy(s.key[:], "0123456789abcdef0123456789abcdef")
+	s := &Slot{newMAC([]byte("0123456789abcdef0123456789abcdef"))}
 	var b bytes.Buffer
 	if _, _, err := s.Encrypt("file.0001", &b, bytes.NewReader([]byte("x"))); err != nil {
 		f.Fatal(err)

@@ -51,7 +51,6 @@ type slotWriter struct {
 	key     *seal.Slot
 	wrapped []byte
 	context []byte
-	fields  []guia.Field
 	files   []fileRef
 }
 
@@ -66,16 +65,6 @@ func (w *slotWriter) appendHead(row []byte, state byte) []byte {
 		row = append(row, f.digest[:]...)
 	}
 	return row
-}
-
-func (w *slotWriter) appendInline(row, body []byte) []byte {
-	row = w.appendHead(row, slotInline)
-	row = binary.AppendUvarint(row, uint64(len(body)))
-	return append(row, body...)
-}
-
-func (w *slotWriter) appendOutside(row []byte, digest blob.Digest) []byte {
-	return append(w.appendHead(row, slotOutside), digest[:]...)
 }
 
 func appendForgotten(row []byte, number guia.Slot, commitments []canon.Commitment) []byte {
@@ -274,23 +263,60 @@ func (v *Vault) readBlob(ctx context.Context, digest blob.Digest) ([]byte, error
 	return b.Bytes(), err
 }
 
-// packFields writes the fields of a slot: per field the name and the value, each behind its length, ascending names.
-func packFields(fields []guia.Field) []byte {
-	size := 0
-	for _, f := range fields {
-		size += len(f.Name) + len(f.Value) + 2*binary.MaxVarintLen32
-	}
-	plain := make([]byte, 0, size)
-	for _, f := range fields {
-		plain = binary.AppendUvarint(plain, uint64(len(f.Name)))
-		plain = append(plain, f.Name...)
-		plain = binary.AppendUvarint(plain, uint64(len(f.Value)))
-		plain = append(plain, f.Value...)
-	}
-	return plain
+// room is what sealing one event takes beside what stays of it. The next event uses it again.
+type room struct {
+	slots       []guia.Slot // the slot of each field
+	commitments []canon.Commitment
+	content     []byte // the packed content slot
+	packed      []byte // another one
+	body        []byte
+	row         []byte
 }
 
-// unpackFields reads what packFields wrote. The names must be ascending. Values point into plain.
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+// leave gives the room back, unless an event of rare size has made it large.
+func (r *room) leave() {
+	if cap(r.content)+cap(r.packed)+cap(r.body)+cap(r.row) > 1<<20 {
+		return
+	}
+	*r = room{r.slots[:0], r.commitments[:0], r.content[:0], r.packed[:0], r.body[:0], r.row[:0]}
+	rooms.Put(r)
+}
+
+// pack writes the fields of a slot, and returns what they may be compressed against: the content slot's fields, for the raw bytes. Both
+// hold until the next call.
+func (r *room) pack(number guia.Slot, fields guia.Fields) (packed, against []byte) {
+	packed = r.packed[:0]
+	if number == guia.SlotContent {
+		packed = r.content[:0]
+	}
+	for i, f := range fields {
+		if r.slots[i] == number {
+			packed = appendField(packed, f)
+		}
+	}
+	switch number {
+	case guia.SlotContent:
+		r.content = packed
+	case guia.SlotRaw:
+		r.packed = packed
+		if len(r.content) > 0 {
+			return packed, r.content
+		}
+	default:
+		r.packed = packed
+	}
+	return packed, nil
+}
+
+// appendField writes a field of a slot: the name and the value, each behind its length. They stand in ascending order of name.
+func appendField(packed []byte, f guia.Field) []byte {
+	packed = append(binary.AppendUvarint(packed, uint64(len(f.Name))), f.Name...)
+	return append(binary.AppendUvarint(packed, uint64(len(f.Value))), f.Value...)
+}
+
+// unpackFields reads what appendField wrote. The names must be ascending. Values point into plain.
 func unpackFields(plain []byte) ([]guia.Field, error) {
 	r := reader{rest: plain}
 	fields := make([]guia.Field, 0, 24)
@@ -305,32 +331,31 @@ func unpackFields(plain []byte) ([]guia.Field, error) {
 	return fields, nil
 }
 
-// compress returns the body to be encrypted, plain when nothing makes it shorter. A message is an S2 block against dictionary1: measured
+// compress appends the body to be encrypted, plain when nothing makes it shorter. A message is an S2 block against dictionary1: measured
 // on 1 KiB of chat it takes 3 µs where DEFLATE takes 15, and followers read it in a fifth. What is longer is deflated (RFC 1951), a
 // fifth smaller. The raw record mostly repeats what was read from it: deflated against the content slot's fields it costs almost
 // nothing.
-func compress(plain, content []byte) []byte {
-	var body []byte
+func compress(dst, plain, content []byte) []byte {
+	start := len(dst)
 	switch {
 	case content == nil && len(plain) < short:
-		body = append(make([]byte, 0, 1+s2.MaxEncodedLen(len(plain))), bodyS2)
-		body = append(body, dictionary().Encode(nil, plain)...)
+		dst = append(slices.Grow(dst, 1+s2.MaxEncodedLen(len(plain))), bodyS2)
+		dst = append(dst, dictionary().Encode(dst[len(dst):cap(dst)], plain)...)
 	case content == nil:
-		body = deflate(bodyDeflated, plain, []byte(dictionary1))
+		dst = deflate(dst, bodyDeflated, plain, []byte(dictionary1))
 	default:
-		body = deflate(bodyDeflatedAfterContent, plain, window(content))
+		dst = deflate(dst, bodyDeflatedAfterContent, plain, window(content))
 	}
-	if body == nil || len(body) > len(plain) {
-		return append([]byte{bodyPlain}, plain...)
+	if len(dst)-start > len(plain) {
+		return append(append(dst[:start], bodyPlain), plain...)
 	}
-	return body
+	return dst
 }
 
-func deflate(codec byte, plain, dictionary []byte) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, len(plain)*5/8+64))
-	b.WriteByte(codec)
+func deflate(dst []byte, codec byte, plain, dictionary []byte) []byte {
+	b := bytes.NewBuffer(append(dst, codec))
 	if err := flate.StatelessDeflate(b, plain, true, dictionary); err != nil {
-		return nil
+		panic(err) // a buffer takes everything
 	}
 	return b.Bytes()
 }

@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -178,44 +179,37 @@ func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) 
 	if err := canon.CheckFields(c.Fields); err != nil {
 		return s, err
 	}
-	commitments := make([]canon.Commitment, len(c.Fields))
-	for i, f := range c.Fields {
+	room := rooms.Get().(*room)
+	defer room.leave()
+	for _, f := range c.Fields {
 		number, _ := guia.SlotOf(f.Name)
-		into := slot(number)
-		into.fields = append(into.fields, f)
-		commitments[i] = canon.Commitment{Name: f.Name, Hash: canon.Commit(into.key.Salt(f.Name), f.Value)}
+		room.slots = append(room.slots, number)
+		room.commitments = append(room.commitments, canon.Commitment{Name: f.Name, Hash: canon.Commit(slot(number).key.Salt(f.Name), f.Value)})
 	}
-	s.FieldCount, s.FieldsHash = len(commitments), canon.FieldsHash(commitments)
-	s.Row = append(make([]byte, 0, 1024), rowVersion)
-	var content []byte // the content slot's fields, to compress the raw bytes against
+	s.FieldCount, s.FieldsHash = len(room.commitments), canon.FieldsHash(room.commitments)
+	room.row = append(room.row, rowVersion)
 	for _, number := range guia.Slots {
 		into := w[number-1]
 		if into == nil {
 			continue
 		}
-		packed := packFields(into.fields)
+		packed, content := room.pack(number, c.Fields)
 		if len(packed) > maxBody { // it could not be read back
 			return s, fmt.Errorf("slot %s has %d bytes, more than %d", number, len(packed), maxBody)
 		}
-		var body []byte
-		if number == guia.SlotRaw && content != nil {
-			body = into.key.Seal(nil, compress(packed, content), into.context)
-		} else {
-			body = into.key.Seal(nil, compress(packed, nil), into.context)
-		}
-		if number == guia.SlotContent {
-			content = packed
-		}
-		if len(body) > inlineLimit {
-			digest, _, err := v.blobs.Put(ctx, bytes.NewReader(body))
+		room.body = compress(room.body[:0], packed, content)
+		if len(room.body)+seal.Overhead > inlineLimit {
+			digest, _, err := v.blobs.Put(ctx, bytes.NewReader(into.key.Seal(nil, room.body, into.context)))
 			if err != nil {
 				return s, fmt.Errorf("keep slot %s: %w", number, err)
 			}
-			s.Row = into.appendOutside(s.Row, digest)
+			room.row = append(into.appendHead(room.row, slotOutside), digest[:]...)
 			continue
 		}
-		s.Row = into.appendInline(s.Row, body)
+		room.row = binary.AppendUvarint(into.appendHead(room.row, slotInline), uint64(len(room.body)+seal.Overhead))
+		room.row = into.key.Seal(room.row, room.body, into.context)
 	}
+	s.Row = bytes.Clone(room.row)
 	return s, nil
 }
 

@@ -84,14 +84,14 @@ func TestBodiesAreCodedAsTheFormatSays(t *testing.T) {
 		content []byte
 		codec   byte
 	}{
-		"short":                       {string(packFields([]guia.Field{{Name: "conversation.key", Value: []byte("C1")}, {Name: "time", Value: []byte("2026-03-01T12:00:00Z")}, {Name: "time.basis", Value: []byte("source")}})), nil, bodyS2},
+		"short":                       {string(pack(guia.Field{Name: "conversation.key", Value: []byte("C1")}, guia.Field{Name: "time", Value: []byte("2026-03-01T12:00:00Z")}, guia.Field{Name: "time.basis", Value: []byte("source")})), nil, bodyS2},
 		"short noise":                 {random(40)[:3] + "\x00\x01\x02", nil, bodyPlain},
 		"long":                        {strings.Repeat("the text of a message ", 600), nil, bodyDeflated},
 		"raw beside what was read":    {`{"text":"` + string(content) + `"}`, content, bodyDeflatedAfterContent},
 		"raw with more than a window": {strings.Repeat(string(content), 50), bytes.Repeat(content, 100), bodyDeflatedAfterContent},
 		"nothing":                     {"", nil, bodyPlain},
 	} {
-		body := compress([]byte(c.plain), c.content)
+		body := compress(nil, []byte(c.plain), c.content)
 		if body[0] != c.codec && what != "nothing" && what != "short noise" {
 			t.Errorf("%s: codec %d, want %d", what, body[0], c.codec)
 		}
@@ -107,14 +107,14 @@ func TestBodiesAreCodedAsTheFormatSays(t *testing.T) {
 			t.Errorf("%s: depends on the content slot: %t", what, !depends)
 		}
 	}
-	if len(deflate(bodyDeflatedAfterContent, []byte(strings.Repeat(string(content), 3)), window(content))) > len(content) {
+	if len(deflate(nil, bodyDeflatedAfterContent, []byte(strings.Repeat(string(content), 3)), window(content))) > len(content) {
 		t.Error("the raw bytes are not compressed against the content")
 	}
 }
 
 func TestBombsAndUnknownCodecsAreRefused(t *testing.T) {
-	bomb := deflate(bodyDeflated, make([]byte, maxBody+1), []byte(dictionary1))
-	after := deflate(bodyDeflatedAfterContent, make([]byte, maxBody+1), nil)
+	bomb := deflate(nil, bodyDeflated, make([]byte, maxBody+1), []byte(dictionary1))
+	after := deflate(nil, bodyDeflatedAfterContent, make([]byte, maxBody+1), nil)
 	for what, body := range map[string][]byte{
 		"nothing":              {},
 		"an unknown codec":     {4, 1, 2, 3},
@@ -122,8 +122,8 @@ func TestBombsAndUnknownCodecsAreRefused(t *testing.T) {
 		"a bomb after content": after,
 		"an S2 length beyond":  append([]byte{bodyS2}, 0xff, 0xff, 0xff, 0xff, 0x7f),
 		"an S2 block cut off":  append([]byte{bodyS2}, s2.Encode(nil, make([]byte, 1000))[:5]...),
-		"something left":       append(deflate(bodyDeflated, []byte("x"), []byte(dictionary1)), 0),
-		"cut off":              deflate(bodyDeflated, []byte(strings.Repeat("abc", 100)), []byte(dictionary1))[:10],
+		"something left":       append(deflate(nil, bodyDeflated, []byte("x"), []byte(dictionary1)), 0),
+		"cut off":              deflate(nil, bodyDeflated, []byte(strings.Repeat("abc", 100)), []byte(dictionary1))[:10],
 	} {
 		if plain, err := decompress(body, nil); err == nil {
 			t.Errorf("%s: %d bytes", what, len(plain))
