@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -105,25 +107,10 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 	return nil
 }
 
+// tellPlan shows what would be withheld: in numbers, how the persons are known, and each field with its reason.
 func (s *session) tellPlan(plan evidence.Preview) error {
 	if s.json {
-		type rule struct {
-			Rule    string `json:"rule"`
-			Records int    `json:"records"`
-			Fields  int    `json:"fields"`
-		}
-		rules := []rule{}
-		for _, r := range plan.Rules {
-			rules = append(rules, rule{r.Rule, r.Records, r.Fields})
-		}
-		return s.emit(struct {
-			Records   int    `json:"records"`
-			Fields    int    `json:"fields"`
-			Redacted  int    `json:"redacted"`
-			Automatic int    `json:"automatic"`
-			Erased    int    `json:"erased"`
-			Rules     []rule `json:"rules"`
-		}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, rules})
+		return s.emit(planLine(plan))
 	}
 	s.say("bundle.plan", plan.Records, plan.Fields-plan.Redacted-plan.Erased, plan.Redacted, plan.Automatic, plan.Erased)
 	var rows [][]string
@@ -131,7 +118,86 @@ func (s *session) tellPlan(plan evidence.Preview) error {
 		rows = append(rows, []string{r.Rule, strconv.Itoa(r.Records), strconv.Itoa(r.Fields)})
 	}
 	if len(rows) > 0 {
+		s.print("\n")
 		s.table([]string{s.text("col.rule"), s.text("col.events"), s.text("show.fields")}, rows)
 	}
+	for _, k := range plan.Known {
+		s.print("\n")
+		s.say("bundle.known", k.Rule, strings.Join(k.As, " · "))
+	}
+	custody := slices.IndexFunc(plan.Withheld, func(w evidence.Withholding) bool { return w.Custody })
+	if custody < 0 {
+		custody = len(plan.Withheld)
+	}
+	s.withheldTable("bundle.plan_events", plan.Withheld[:custody])
+	s.withheldTable("bundle.plan_custody", plan.Withheld[custody:])
 	return nil
+}
+
+// withheldTable shows each field, those that are numbered in a row as one.
+func (s *session) withheldTable(title string, all []evidence.Withholding) {
+	var rows [][]string
+	for i := 0; i < len(all); {
+		first, last := all[i], all[i]
+		for i++; i < len(all) && follows(last, all[i]); i++ {
+			last = all[i]
+		}
+		field := first.Field
+		if last.Field != field {
+			field += "–" + last.Field[strings.LastIndexByte(last.Field, '.')+1:]
+		}
+		rows = append(rows, []string{strconv.FormatUint(uint64(first.Seq), 10), field, s.text("evidence.why."+string(first.Why), first.Rule)})
+	}
+	if len(rows) > 0 {
+		s.print("\n")
+		s.say(title)
+		s.table([]string{s.text("col.seq"), s.text("col.field"), s.text("col.why")}, rows)
+	}
+}
+
+// follows reports whether b is withheld for the same reason as a, and is the field with the next number: text.0004 after text.0003.
+func follows(a, b evidence.Withholding) bool {
+	name, number, _ := strings.Cut(a.Field, ".")
+	n, err := strconv.Atoi(number)
+	return err == nil && b.Field == fmt.Sprintf("%s.%04d", name, n+1) && a.Seq == b.Seq && a.Why == b.Why && a.Rule == b.Rule
+}
+
+// planLine is a preview as --json prints it.
+func planLine(plan evidence.Preview) any {
+	type rule struct {
+		Rule    string `json:"rule"`
+		Records int    `json:"records"`
+		Fields  int    `json:"fields"`
+	}
+	type known struct {
+		Rule string   `json:"rule"`
+		As   []string `json:"as"`
+	}
+	type withheld struct {
+		Seq     uint64 `json:"seq"`
+		Custody bool   `json:"custody"`
+		Field   string `json:"field"`
+		Why     string `json:"why"`
+		Rule    string `json:"rule,omitempty"`
+	}
+	line := struct {
+		Records   int        `json:"records"`
+		Fields    int        `json:"fields"`
+		Redacted  int        `json:"redacted"`
+		Automatic int        `json:"automatic"`
+		Erased    int        `json:"erased"`
+		Rules     []rule     `json:"rules"`
+		Known     []known    `json:"known"`
+		Withheld  []withheld `json:"withheld"`
+	}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, []rule{}, []known{}, []withheld{}}
+	for _, r := range plan.Rules {
+		line.Rules = append(line.Rules, rule(r))
+	}
+	for _, k := range plan.Known {
+		line.Known = append(line.Known, known(k))
+	}
+	for _, w := range plan.Withheld {
+		line.Withheld = append(line.Withheld, withheld{uint64(w.Seq), w.Custody, w.Field, string(w.Why), w.Rule})
+	}
+	return line
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"context"
@@ -52,7 +53,7 @@ func hold() {
 
 // TestScripts runs the real program as people do. What is special here: code N runs a command and demands its exit code, waitholder
 // waits until, jsonl and slack make input, keep takes a value out of what was printed, grown waits until the ledger has events,
-// damage changes a stored byte, turnclock lets the ledger's last event lie in the future, copydir copies a folder.
+// damage changes a stored byte, turnclock lets the ledger's last event lie in the future, copydir copies a folder, unpack unpacks a zip.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": runForCode, "waitholder": waitHolder, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
-			"turnclock": turnClock, "copydir": copyDir,
+			"turnclock": turnClock, "copydir": copyDir, "unpack": unpack,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "mounts" {
@@ -204,4 +205,14 @@ func copyDir(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 	// The copy has the modes of the umask; a data directory is its owner's alone.
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), 0o700))
+}
+
+func unpack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unpack file folder")
+	}
+	z, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer z.Close()
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), z))
 }
