@@ -25,6 +25,16 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "durable":
 		err = durable.WriteFile(path, []byte(newContent), 0o600)
+	case "exclusive":
+		var f *durable.File
+		if f, err = durable.CreateExclusive(path); err == nil {
+			_, err = f.Write([]byte(newContent))
+			if err == nil {
+				err = f.Commit()
+			} else {
+				err = errors.Join(err, f.Abort())
+			}
+		}
 	case "naive": // the control: what everyone writes first
 		err = os.WriteFile(path, []byte(newContent), 0o600)
 	case "lock":
@@ -60,7 +70,11 @@ func needStrace(t *testing.T) {
 // crash runs the child under strace and returns what it said and the trace.
 func crash(t *testing.T, child, path string, options ...string) (said, trace string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(oldContent), 0o600); err != nil {
+	err := os.WriteFile(path, []byte(oldContent), 0o600)
+	if child == "exclusive" {
+		err = os.Remove(path)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	log := filepath.Join(t.TempDir(), "trace")
@@ -117,6 +131,55 @@ func TestWriteFileIsOldOrNewAfterAFaultAtEachSystemCall(t *testing.T) {
 	t.Logf("%d faults", faults)
 	if faults < 15 {
 		t.Errorf("only %d faults were injected", faults)
+	}
+}
+
+// With hard links and without: whatever fails or dies at whatever moment, the file is whole or there is none; without them a crash may
+// leave an empty one.
+func TestAnExclusiveFileIsWholeOrNoneAfterAFaultAtEachSystemCall(t *testing.T) {
+	needStrace(t)
+	t.Parallel()
+	for _, links := range []bool{true, false} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "f")
+		calls := []string{"openat", "write", "fsync", "close", "linkat", "renameat", "unlinkat"}
+		var always []string
+		if !links {
+			always = []string{"-e", "inject=linkat:error=EPERM"}
+			calls = slices.DeleteFunc(calls, func(call string) bool { return call == "linkat" })
+		}
+		said, trace := crash(t, "exclusive", path, append([]string{"-e", "trace=" + strings.Join(calls, ",") + ",linkat"}, always...)...)
+		if got, _ := os.ReadFile(path); said != "acknowledged\n" || string(got) != newContent {
+			t.Fatalf("links %v: without a fault the child said %q and wrote %d bytes", links, said, len(got))
+		}
+		faults := 0
+		for _, call := range calls {
+			n := len(regexp.MustCompile(`(?m)^\d+ +`+call+`\(`).FindAllString(trace, -1))
+			for i := 1; i <= n; i++ {
+				for _, fault := range []string{"signal=KILL", "error=EIO"} {
+					options := append([]string{"-e", "trace=" + call + ",linkat", "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, i)}, always...)
+					if err := os.WriteFile(path, nil, 0o600); err != nil { // crash takes it away
+						t.Fatal(err)
+					}
+					said, trace := crash(t, "exclusive", path, options...)
+					faults++
+					where := fmt.Sprintf("links %v: %s at %s %d of %d", links, fault, call, i, n)
+					got, err := os.ReadFile(path)
+					whole, none := string(got) == newContent, errors.Is(err, os.ErrNotExist)
+					emptied := len(got) == 0 && !links && fault == "signal=KILL"
+					if !whole && !none && !emptied {
+						t.Errorf("%s: neither whole nor none: %d bytes, %v\n%s", where, len(got), err, trace)
+					}
+					if strings.Contains(said, "acknowledged") && !whole || strings.Contains(said, "refused") && whole {
+						t.Errorf("%s: the child said %q, and %d bytes are there, %v\n%s", where, said, len(got), err, trace)
+					}
+					checkLeftovers(t, where, dir, call, fault, trace)
+				}
+			}
+		}
+		if faults < 10 {
+			t.Errorf("links %v: only %d faults were injected", links, faults)
+		}
 	}
 }
 

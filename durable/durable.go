@@ -10,7 +10,8 @@
 // a crash at any moment the path holds the whole old or the whole new content,
 // never a part of it. A function that returns an error left no temporary file
 // behind, unless removing it was what failed too. After a crash temporary
-// files may stay; [IsTemp] recognises their names.
+// files may stay; [IsTemp] recognises their names. [CreateExclusive] may leave
+// an empty file as well, where there are no hard links.
 //
 // Not guaranteed. An error of the last step, the sync of the directory, means
 // that the new content is in place but might not survive a power cut. Disks
@@ -80,8 +81,11 @@ func Create(path string) (*File, error) {
 }
 
 // CreateExclusive is like Create, but Commit returns an error that is
-// [fs.ErrExist] when something is at path by then, and leaves it alone. The
-// file system must be able to make hard links.
+// [fs.ErrExist] when something is at path by then, and leaves it alone. On a
+// file system without hard links (FAT, exFAT) a crash of Commit may leave an
+// empty file at path, which is never taken for a finished one; and a program
+// that does not ask whether something is at path may lose what it writes there
+// during Commit.
 func CreateExclusive(path string) (*File, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("create %s: %w", path, fs.ErrExist)
@@ -113,7 +117,8 @@ func (f *File) Chmod(perm fs.FileMode) error { return f.f.Chmod(perm) }
 // Commit puts the file at the path given to Create. When it returns nil, the
 // file is there for good. When it returns an error the temporary file is gone
 // and path holds what it held before, except when the last step failed, the
-// sync of the directory: then path is new, and may be old after a power cut.
+// sync of the directory: then a path that could be replaced is new, and may be
+// old after a power cut.
 func (f *File) Commit() error {
 	if f.path == "" {
 		return errors.New("commit: the file was created without a name, use CommitAs")
@@ -141,18 +146,54 @@ func (f *File) CommitAs(path string) error {
 	// 2. The name. A crash before this leaves the old file, after it the new
 	// one or, until the directory is synced, the old one again.
 	if f.exclusive {
-		if err := os.Link(temp, path); err != nil {
+		if err := nameNew(temp, path); err != nil {
 			return f.undo(path, err)
-		}
-		if err := os.Remove(temp); err != nil {
-			return fmt.Errorf("commit %s: %w", path, err)
 		}
 	} else if err := rename(temp, path); err != nil {
 		return f.undo(path, err)
 	}
 	// 3. The directory. Only now may anyone be told that the file exists.
 	if err := SyncDir(filepath.Dir(path)); err != nil {
+		if f.exclusive { // there was nothing before, and nobody else's can be there
+			return fmt.Errorf("commit %s: %w", path, errors.Join(err, os.Remove(path)))
+		}
 		return fmt.Errorf("commit %s: in place, but not known to survive a power cut: %w", path, err)
+	}
+	return nil
+}
+
+// testOnlyLink is replaced by the test of file systems without hard links.
+var testOnlyLink = os.Link
+
+// nameNew moves the file at temp to path, at which nothing may be. When it
+// fails, temp may be there or not, and path is as it was.
+func nameNew(temp, path string) error {
+	linkErr := testOnlyLink(temp, path)
+	if errors.Is(linkErr, fs.ErrExist) {
+		return linkErr
+	}
+	if linkErr == nil {
+		if err := os.Remove(temp); err != nil {
+			return errors.Join(err, os.Remove(path))
+		}
+		return nil
+	}
+	// There are no hard links, or whatever failed fails again now. An empty
+	// file takes the name, which only one can make, and is then replaced: the
+	// name never stands for a part of the content, only for none or for all.
+	empty, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(linkErr, err)
+	}
+	if err := empty.Close(); err != nil {
+		return errors.Join(linkErr, err, os.Remove(path))
+	}
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 0 {
+		return fmt.Errorf("something was put at %s in the meantime: %w", path, fs.ErrExist)
+	}
+	if err := rename(temp, path); err != nil {
+		return errors.Join(linkErr, err, os.Remove(path))
 	}
 	return nil
 }

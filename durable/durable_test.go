@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"guia/durable"
@@ -120,6 +121,41 @@ func TestCreateExclusiveNeverReplaces(t *testing.T) {
 		t.Errorf("content %q, want first", got)
 	}
 	onlyFile(t, dir, "f")
+}
+
+// FAT and exFAT, which sticks have, answer to a hard link that it is not permitted.
+func TestCreateExclusiveNeedsNoHardLinks(t *testing.T) {
+	var dir, other string
+	defer durable.ReplaceLink(func(temp, path string) error {
+		if other != "" {
+			if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		return &os.LinkError{Op: "link", Old: temp, New: path, Err: syscall.EPERM}
+	})()
+	for _, other = range []string{"", "somebody else's"} {
+		dir = t.TempDir()
+		path := filepath.Join(dir, "f")
+		f, err := durable.CreateExclusive(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte("mine")); err != nil {
+			t.Fatal(err)
+		}
+		want := "mine"
+		if err = f.Commit(); other == "" && err != nil || other != "" && !errors.Is(err, fs.ErrExist) {
+			t.Errorf("something else is there: %q: commit: %v", other, err)
+		}
+		if other != "" {
+			want = other
+		}
+		if got, _ := os.ReadFile(path); string(got) != want {
+			t.Errorf("content %q, want %q", got, want)
+		}
+		onlyFile(t, dir, "f")
+	}
 }
 
 func TestTemporaryFilesAreRecognised(t *testing.T) {

@@ -9,7 +9,7 @@
 //
 // Guarantees: what a [Redaction] withholds is in no file of the bundle: the page and the cover are made from the very lines that
 // the bundle discloses and from nothing else. A file under the requested name is whole and its digest is in the ledger; a crash
-// leaves no such file, or leaves one whose outcome is missing, which [Unfinished] finds.
+// leaves no such file, or leaves one whose outcome is missing, which [Unfinished] finds; or an empty one, where there are no hard links.
 //
 // Not guaranteed: that the case holds every event about a matter; that nobody speaks of a withheld person in words that are none of
 // their names (see passage= in [ParseRedaction]); that attachments, whose bytes are not searched, are free of it.
