@@ -1,16 +1,13 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"guia"
@@ -303,7 +300,7 @@ func (d *Directory) recordEnd(ctx context.Context, doomed []uint64, escrow []byt
 	outcome(&rotated)
 	facts := []fact{{guia.EpochRotated, rotated}, {guia.KeysDestroyed, ended}}
 	if escrow != nil {
-		written := EscrowFields(escrow, recipients)
+		written := escrowFields(escrow, recipients)
 		outcome(&written)
 		facts = append(facts, fact{guia.EscrowWritten, written})
 	}
@@ -359,62 +356,4 @@ func (d *Directory) sealOwn(ctx context.Context, facts []fact) ([]vault.Sealed, 
 		}
 	}
 	return sealed, nil
-}
-
-// EscrowFolder is where the escrow copies of the epoch keys lie, with the recipients of the last one in recipients.txt.
-func (d *Directory) EscrowFolder() string { return filepath.Join(d.Path, "escrow") }
-
-// EscrowPath is the escrow copy of one epoch key.
-func (d *Directory) EscrowPath(epoch int) string {
-	return filepath.Join(d.EscrowFolder(), fmt.Sprintf("epoch-%d.age", epoch))
-}
-
-// EscrowFields are the fields of escrow.written: which copy, and who can open it (their public keys).
-func EscrowFields(copied []byte, recipients []string) (f guia.Fields) {
-	f.Set("count", strconv.Itoa(len(recipients)))
-	f.Set("digest", fmt.Sprintf("sha256:%x %d", sha256.Sum256(copied), len(copied)))
-	for i, r := range recipients[:min(len(recipients), 9999)] { // as many as there are names for; count says how many there were
-		f.Set(fmt.Sprintf("recipient.%04d", i+1), r)
-	}
-	return f
-}
-
-// renewEscrow overwrites the escrow copies of earlier epochs and writes one of the epoch in force to the recipients of the last.
-// It returns the copy and the recipients, none when nobody is known to encrypt to.
-func (d *Directory) renewEscrow() (copied []byte, recipients []string, err error) {
-	entries, err := os.ReadDir(d.EscrowFolder())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("renew escrow: %w", err)
-	}
-	current := d.EscrowPath(d.Keys.Epoch())
-	for _, e := range entries {
-		path := filepath.Join(d.EscrowFolder(), e.Name())
-		if strings.HasSuffix(e.Name(), ".age") && path != current || durable.IsTemp(e.Name()) {
-			if err := durable.Shred(path); err != nil {
-				return nil, nil, fmt.Errorf("renew escrow: %w", err)
-			}
-		}
-	}
-	text, err := os.ReadFile(filepath.Join(d.EscrowFolder(), "recipients.txt"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("renew escrow: %w", err)
-	}
-	recipients = strings.Fields(string(text))
-	if len(recipients) == 0 {
-		return nil, nil, nil
-	}
-	var buf bytes.Buffer
-	if err := d.Keys.Escrow(&buf, recipients); err != nil {
-		return nil, nil, fmt.Errorf("renew escrow: %w", err)
-	}
-	if err := durable.WriteFile(current, buf.Bytes(), 0o600); err != nil {
-		return nil, nil, fmt.Errorf("renew escrow: %w", err)
-	}
-	return buf.Bytes(), recipients, nil
 }

@@ -68,7 +68,7 @@ func (p *program) init(ctx context.Context, login string, recipients []string) (
 	}
 	defer func() { err = errors.Join(err, d.Close(ctx)) }()
 	actor := guia.Actor{User: first.ID, Login: login, Via: "os-login", Reason: p.reason}
-	escrow, err := writeEscrow(ctx, &holder{Directory: d}, actor, recipients) // 3
+	escrow, err := d.WriteEscrow(ctx, actor, recipients, true) // 3
 	if err != nil {
 		return err
 	}
