@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +19,7 @@ import (
 	"guia/durable"
 	"guia/ledger"
 	"guia/proof"
+	"guia/seal"
 )
 
 // Severity says how urgent a finding is.
@@ -88,7 +89,7 @@ const (
 
 // Doctor looks at an open directory and answers one question after another: space, permissions, recovery key, escrow, backups,
 // followers, checkpoints, clock, write-ahead log, unfinished acts, orphans, versions. It reads every leaf, some seconds a million,
-// and decrypts only what Guia itself recorded about backups. It records nothing and repairs nothing. `guia check` says whether what
+// and decrypts only what Guia itself recorded about backups and escrow copies. It records nothing and repairs nothing. `guia check` says whether what
 // is stored is undamaged; this says whether it is looked after.
 func Doctor(ctx context.Context, d *directory.Directory, followers ...ledger.Follower) (Health, error) {
 	x := &examination{d: d, ctx: ctx, now: time.Now()}
@@ -106,9 +107,11 @@ type examination struct {
 	h   Health
 
 	referred   map[blob.Digest]bool
-	newest     time.Time // capture time of the newest event
-	escrowed   time.Time // newest escrow.written
-	finished   time.Time // newest backup.finished that succeeded
+	newest     time.Time       // capture time of the newest event
+	escrowed   time.Time       // newest escrow.written
+	escrow     guia.Fields     // what it says
+	recipients map[string]bool // everybody for whom an escrow copy was ever written
+	finished   time.Time       // newest backup.finished that succeeded
 	unfinished []ledger.Entry
 	underway   bool
 }
@@ -118,7 +121,7 @@ func (x *examination) examine(followers []ledger.Follower) error {
 		return err
 	}
 	for _, look := range []func() error{
-		x.disk, x.permissions, x.recoveryKey, x.escrow, x.backups, func() error { return x.follow(followers) }, x.checkpoint, x.clock,
+		x.disk, x.permissions, x.recoveryKey, x.escrowCopy, x.backups, func() error { return x.follow(followers) }, x.checkpoint, x.clock,
 		x.log, x.intents, x.forgetting, x.orphans, x.version,
 	} {
 		if err := look(); err != nil {
@@ -145,7 +148,7 @@ func (x *examination) readLedger() error {
 	}
 	n := &x.h.Numbers
 	n.Types, n.Sources, n.Files, n.Followed = map[string]uint64{}, map[string]uint64{}, map[string]int64{}, map[string]uint64{}
-	x.referred = map[blob.Digest]bool{}
+	x.referred, x.recipients = map[blob.Digest]bool{}, map[string]bool{}
 	open := map[guia.Type]*ledger.Entry{} // intents without outcome
 	outcomes := map[guia.Type]guia.Type{guia.BackupFinished: guia.BackupStarted, guia.BundleExported: guia.BundleStarted}
 	size := x.d.Ledger.Size()
@@ -160,6 +163,9 @@ func (x *examination) readLedger() error {
 		}
 		for _, digest := range digests {
 			x.referred[digest] = true
+		}
+		if e.Leaf.Source != guia.Own {
+			return x.ctx.Err()
 		}
 		switch e.Leaf.Type {
 		case guia.BackupStarted, guia.BundleStarted:
@@ -179,7 +185,14 @@ func (x *examination) readLedger() error {
 				}
 			}
 		case guia.EscrowWritten:
-			x.escrowed = later(x.escrowed, e.Leaf.Captured)
+			event, err := x.d.Vault.Read(x.ctx, e.Seq, e.Leaf.Header, e.Row)
+			if err != nil {
+				return err
+			}
+			x.escrowed, x.escrow = e.Leaf.Captured, event.Fields
+			for _, r := range recipientsOf(event.Fields) {
+				x.recipients[r] = true
+			}
 		default:
 		}
 		return x.ctx.Err()
@@ -193,6 +206,16 @@ func (x *examination) readLedger() error {
 		}
 	}
 	return err
+}
+
+// recipientsOf are those whom an event names for whom an escrow copy was written.
+func recipientsOf(f guia.Fields) (all []string) {
+	for _, field := range f {
+		if strings.HasPrefix(field.Name, "recipient.") {
+			all = append(all, string(field.Value))
+		}
+	}
+	return all
 }
 
 func later(a, b time.Time) time.Time {
@@ -260,12 +283,19 @@ func (x *examination) permissions() error {
 	return nil
 }
 
-// recoveryKey looks for the key that opens every backup in the places where `guia init` leaves it: whoever takes the machine then has
-// the backups too.
+// recoveryKey looks for a key that opens backups of this directory in the places where `guia init` leaves it: whoever takes the machine
+// then has the backups too. The keys of other directories lie where they lie.
 func (x *examination) recoveryKey() error {
 	path, err := filepath.Abs(x.d.Path)
 	if err != nil {
 		return err
+	}
+	known, err := x.d.Recipients()
+	if err != nil {
+		return err
+	}
+	for _, r := range known { // of a copy that was written a moment before a crash
+		x.recipients[r] = true
 	}
 	for _, dir := range []string{path, x.d.EscrowFolder(), filepath.Dir(path)} {
 		entries, err := os.ReadDir(dir)
@@ -273,7 +303,7 @@ func (x *examination) recoveryKey() error {
 			continue // not there, or not ours to read
 		}
 		for _, e := range entries[:min(len(entries), mostLooked)] {
-			if e.Type().IsRegular() && holdsIdentity(filepath.Join(dir, e.Name())) {
+			if e.Type().IsRegular() && x.holdsRecoveryKey(filepath.Join(dir, e.Name())) {
 				x.find("recovery", Bad, "beside", e.Name())
 				return nil
 			}
@@ -283,7 +313,8 @@ func (x *examination) recoveryKey() error {
 	return nil
 }
 
-func holdsIdentity(path string) bool {
+// holdsRecoveryKey reports whether the identity of somebody for whom an escrow copy was written stands in the file.
+func (x *examination) holdsRecoveryKey(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -293,31 +324,40 @@ func holdsIdentity(path string) bool {
 		return false
 	}
 	text, err := io.ReadAll(io.LimitReader(f, recoveryBytes))
-	return err == nil && bytes.Contains(text, []byte("AGE-SECRET-"+"KEY-1"))
+	return err == nil && slices.ContainsFunc(seal.RecipientsIn(text), func(r string) bool { return x.recipients[r] })
 }
 
-func (x *examination) escrow() error {
+// escrowCopy asks whether the copy of the epoch key is the one that was recorded: another cannot be expected to open.
+func (x *examination) escrowCopy() error {
 	epoch := x.d.Keys.Epoch()
 	x.h.Numbers.Epoch = epoch
-	info, err := os.Stat(x.d.EscrowPath(epoch))
+	path := x.d.EscrowPath(epoch)
+	copied, err := os.ReadFile(path)
+	recorded := x.escrow.Get("digest")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		x.find("escrow", Bad, "missing", epoch)
 	case err != nil:
 		return err
+	case recorded != "" && directory.EscrowDigest(copied) != recorded:
+		x.find("escrow", Bad, "differs", epoch)
 	default:
-		written := info.ModTime().UTC()
-		if !x.escrowed.IsZero() { // what was recorded is better than what a copying tool left
-			written = x.escrowed
+		written := x.escrowed
+		if info, err := os.Stat(path); err == nil && written.IsZero() { // what was recorded is better than what a copying tool left
+			written = info.ModTime()
 		}
-		x.find("escrow", OK, "ok", epoch, written.Format(time.DateOnly))
+		x.find("escrow", OK, "ok", epoch, written.UTC().Format(time.DateOnly))
+	}
+	known, err := x.d.Recipients()
+	if err != nil {
+		return err
+	}
+	if recorded := recipientsOf(x.escrow); len(recorded) > 0 && !slices.Equal(slices.Sorted(slices.Values(known)), slices.Sorted(slices.Values(recorded))) {
+		x.find("recipients", Bad, "differ")
 	}
 	var n int
 	if n, err = x.d.Keys.Count(x.ctx); err == nil {
 		x.h.Numbers.Keys = n
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"guia/lang"
 	"guia/ledger"
 	"guia/permit"
+	"guia/seal"
 )
 
 func finding(h archive.Health, check string) archive.Finding {
@@ -55,9 +56,29 @@ func TestDoctorFindsWhatIsNeglected(t *testing.T) {
 
 	expect("recovery", archive.OK, "recovery.ok")
 	key := c.Path + ".recovery-key" // where guia init leaves it
+	foreign, _, err := seal.NewIdentity()
+	must(t, err)
+	must(t, os.WriteFile(key, []byte("# of a neighbour\n"+foreign+"\n"), 0o600))
+	expect("recovery", archive.OK, "recovery.ok")
 	must(t, os.WriteFile(key, []byte("# a comment\n"+c.identity+"\n"), 0o600))
 	expect("recovery", archive.Bad, "recovery.beside")
 	must(t, os.Remove(key))
+
+	_, err = c.WriteEscrow(ctx, c.Owner, []string{recipientOf(t, c.Directory.Directory)}, true)
+	must(t, err)
+	expect("escrow", archive.OK, "escrow.ok")
+	for path, check := range map[string]string{c.EscrowPath(c.Keys.Epoch()): "escrow", filepath.Join(c.EscrowFolder(), "recipients.txt"): "recipients"} {
+		text, err := os.ReadFile(path)
+		must(t, err)
+		for _, bad := range []string{"", "words", string(text[:len(text)-1]) + "x"} {
+			must(t, os.WriteFile(path, []byte(bad), 0o600))
+			expect(check, archive.Bad, map[string]string{"escrow": "escrow.differs", "recipients": "recipients.differ"}[check])
+		}
+		must(t, os.WriteFile(path, text, 0o600))
+	}
+	if f := finding(examine(t, c), "recipients"); f.Check != "" {
+		t.Errorf("the recipients are those that were recorded: %+v", f)
+	}
 
 	if runtime.GOOS != "windows" {
 		must(t, os.Chmod(c.Path, 0o750))
@@ -80,7 +101,7 @@ func TestDoctorFindsWhatIsNeglected(t *testing.T) {
 	}
 
 	expect("orphans", archive.OK, "orphans.ok")
-	_, _, err := c.Blobs.Put(ctx, strings.NewReader("nobody refers to this"))
+	_, _, err = c.Blobs.Put(ctx, strings.NewReader("nobody refers to this"))
 	must(t, err)
 	expect("orphans", archive.Warn, "orphans.found")
 

@@ -307,6 +307,20 @@ func RestoreEpoch(dir string, escrow, identities io.Reader) error {
 	return durable.WriteFile(path, text, 0o600)
 }
 
+// RecipientsIn returns the recipients of the age identities that stand in a text, whatever else stands there.
+func RecipientsIn(text []byte) (recipients []string) {
+	for _, word := range bytes.FieldsFunc(text, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') }) {
+		at := bytes.Index(word, []byte("AGE-SECRET-KEY-1"))
+		if at < 0 {
+			continue
+		}
+		if id, err := age.ParseX25519Identity(string(word[at:])); err == nil {
+			recipients = append(recipients, id.Recipient().String())
+		}
+	}
+	return recipients
+}
+
 // NewIdentity returns a fresh age identity (to be kept far from this machine) and its recipient (to encrypt to).
 func NewIdentity() (identity, recipient string, err error) {
 	id, err := age.GenerateX25519Identity()

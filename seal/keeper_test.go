@@ -416,3 +416,25 @@ func copyFile(t testing.TB, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+func TestIdentitiesAreFoundInAnyText(t *testing.T) {
+	one, first, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, second, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]string{
+		"": nil, "AGE-SECRET-KEY-1": nil, "AGE-SECRET-KEY-1QQQQ": nil, one[1:]: nil, strings.ToLower(one): nil,
+		one:                        {first},
+		"# a key\n" + one + "\r\n": {first},
+		"key=\"" + one + "\"; " + other + ",rest": {first, second},
+		"\x00\xff" + other + "\x00":               {second},
+	} {
+		if got := RecipientsIn([]byte(text)); !slices.Equal(got, want) {
+			t.Errorf("%.40q: %q, want %q", text, got, want)
+		}
+	}
+}
