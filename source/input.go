@@ -189,6 +189,17 @@ func (in *Input) Digest() (string, error) {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// Reading is the [Source.Instance] of an input that can be read in several ways: its digest alone where nothing is said, else a digest
+// of both. The same input read another way, with a corrected mapping or as another mailbox, is another instance: it is read, and what
+// is in it is recognised record by record.
+func Reading(digest, how string) string {
+	if how == "" {
+		return digest
+	}
+	sum := sha256.Sum256([]byte(digest + "\n" + how))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
 func (in *Input) copy(w io.Writer, e Entry) (int64, error) {
 	r, err := in.Open(e)
 	if err != nil {

@@ -27,9 +27,10 @@ type Source interface {
 	// Name is the registered name of the kind of source, which becomes the leaf's source.
 	Name() guia.SourceName
 
-	// Instance tells apart several sources of one kind: the digest of an imported file, the identifier of a tenant. Keys are
-	// unique within (Name, Instance-independent key space) as each connector documents: the same export handed in twice, also
-	// under another file name, yields the same keys.
+	// Instance tells apart several sources of one kind: the digest of an imported file, the identifier of a tenant. Where the same input
+	// can be read in several ways (a mapping, the name of a mailbox) it tells these apart too, so that a correction is read again: see
+	// [Reading]. Keys are unique within (Name, Instance-independent key space) as each connector documents: the same export handed in
+	// twice, also under another file name, yields the same keys.
 	Instance() string
 
 	// Pull returns the records after the cursor, and the cursor that follows them. A page holds at most 8 MiB of raw bytes (one

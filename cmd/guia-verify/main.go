@@ -143,7 +143,7 @@ func (c *command) bundle(name string, trust verify.Trust) int {
 	defer file.Close()
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
+		err = errors.New(c.text("guia_verify.no_file"))
 	}
 	if err != nil {
 		return c.unreadable(name, err)

@@ -80,7 +80,7 @@ func (p *program) tellSet(key string, m archive.Manifest) error {
 	if p.json {
 		return p.emit(lineOfSet(m, ""))
 	}
-	p.say(key, m.Set, p.number(m.Size), size(m.Bytes()))
+	p.say(key, m.Set, p.number(m.Size), p.size(m.Bytes()))
 	return nil
 }
 
@@ -97,7 +97,7 @@ func (p *program) listSets(place string) error {
 				return err
 			}
 		}
-		rows = append(rows, []string{line.Created, p.number(m.Size), fmt.Sprint(m.Epoch), size(line.Bytes), m.Set})
+		rows = append(rows, []string{line.Created, p.number(m.Size), fmt.Sprint(m.Epoch), p.size(line.Bytes), m.Set})
 	}
 	switch {
 	case p.json:

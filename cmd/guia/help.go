@@ -44,7 +44,7 @@ func (p *program) help(cmd *cobra.Command) {
 	if cmd.Runnable() && !cmd.HasAvailableSubCommands() {
 		b.WriteString("  " + cmd.UseLine() + "\n")
 	} else {
-		b.WriteString("  " + cmd.CommandPath() + " " + p.text("help.command_word") + "\n")
+		b.WriteString("  " + cmd.CommandPath() + " " + p.text("place.command") + "\n")
 	}
 	if cmd.Example != "" {
 		section("help.examples")

@@ -212,8 +212,9 @@ type importResult struct {
 	Import string `json:"import"`
 	Source string `json:"source"`
 	intake.Counts
-	Again   bool    `json:"known_before"` // this very file was imported before; nothing was read
-	Events  uint64  `json:"events"`       // in the ledger now
+	Again   bool    `json:"known_before"`  // this very file was imported before; nothing was read
+	Before  int64   `json:"stored_before"` // of the new ones: stored before the import was interrupted
+	Events  uint64  `json:"events"`        // in the ledger now
 	Seconds float64 `json:"seconds"`
 }
 
@@ -237,17 +238,19 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	if err != nil {
 		return err
 	}
-	known := before.Done && !o.again
-	var at intake.Progress
-	if known {
-		at = before
-	} else if at, err = s.pull(ctx, path, in, feed, o.again); err != nil {
-		return err
+	at, known, stored := before, before.Done && !o.again, int64(0)
+	if !known {
+		if !before.Done {
+			stored = before.Counts.New // by this import, before it was interrupted
+		}
+		if at, err = s.pull(ctx, path, in, feed, o.again); err != nil {
+			return err
+		}
 	}
 	if err := s.searchable(ctx); err != nil {
 		return err
 	}
-	result := importResult{at.Import.String(), string(feed.Source), at.Counts, known, uint64(s.Ledger.Size()), time.Since(start).Seconds()}
+	result := importResult{at.Import.String(), string(feed.Source), at.Counts, known, stored, uint64(s.Ledger.Size()), time.Since(start).Seconds()}
 	if s.json {
 		return s.emit(result)
 	}
@@ -291,7 +294,10 @@ func (s *session) tellImport(r importResult) {
 	if r.Again {
 		s.say("import.known_before")
 	} else {
-		s.say("import.done", s.number(r.New), fmt.Sprintf("%.1f", r.Seconds))
+		s.say("import.done", s.number(r.New), s.decimal(r.Seconds))
+		if r.Before > 0 {
+			s.say("import.resumed", s.number(r.Before))
+		}
 	}
 	if s.quiet {
 		return
@@ -304,7 +310,10 @@ func (s *session) tellImport(r importResult) {
 		"  "+s.text("import.marked"), s.number(r.Marked),
 		"  "+s.text("import.gaps"), s.number(r.Gaps),
 	)
-	if r.Gaps > 0 {
+	switch {
+	case r.Gaps > 0 && r.Gaps == r.New:
+		s.say("import.only_gaps")
+	case r.Gaps > 0:
 		s.say("import.look_at_gaps")
 	}
 	s.print("\n")

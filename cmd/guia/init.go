@@ -14,6 +14,7 @@ import (
 	"guia"
 	"guia/directory"
 	"guia/durable"
+	"guia/lang"
 	"guia/permit"
 	"guia/seal"
 )
@@ -111,7 +112,11 @@ func writeRecoveryKey(path, dir string) (recipient string, err error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("# guia recovery key\n# directory: %s\n# created: %s\n# public key: %s\n%s\n", dir, time.Now().UTC().Format(time.RFC3339), recipient, identity)
+	var text strings.Builder
+	for _, l := range []lang.Language{lang.TraditionalChinese, lang.Portuguese, lang.English} { // whoever opens the safe may read any of them
+		text.WriteString("# " + lang.Text(l, "init.recovery_file", plain(dir)) + "\n")
+	}
+	fmt.Fprintf(&text, "# %s\n# %s\n%s\n", time.Now().UTC().Format(time.RFC3339), recipient, identity)
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", guia.RefuseCause(guia.Blocked, err, "directory.unwritable", filepath.Dir(path))
 	}
@@ -119,7 +124,7 @@ func writeRecoveryKey(path, dir string) (recipient string, err error) {
 	if err != nil {
 		return "", guia.RefuseCause(guia.Blocked, err, "directory.unwritable", filepath.Dir(path))
 	}
-	if _, err := f.Write([]byte(text)); err != nil {
+	if _, err := f.Write([]byte(text.String())); err != nil {
 		return "", errors.Join(err, f.Abort())
 	}
 	if err := f.Commit(); errors.Is(err, os.ErrExist) {

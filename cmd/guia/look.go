@@ -112,7 +112,11 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	}
 	p.table([]string{p.text("col.time"), p.text("col.sender"), p.text("col.conversation"), p.text("col.type"), p.text("col.text")}, rows)
 	p.print("\n")
-	p.say("import.dry_next")
+	if l.Records > 0 && l.Types[string(guia.SourceGap)] == l.Records {
+		p.say("import.only_gaps")
+	} else {
+		p.say("import.dry_next")
+	}
 	return nil
 }
 
@@ -123,7 +127,10 @@ func (l *looked) add(r *source.Record) {
 		l.Marks[m]++
 	}
 	s := sampled{Sender: r.Sender.Name, Conversation: r.StreamName, Type: string(r.Type), Text: r.Text, Origin: r.Origin}
-	if s.Text == "" {
+	switch {
+	case r.Type == guia.SourceGap:
+		s.Text = r.Extra.Get("reason")
+	case s.Text == "":
 		s.Text = r.Subject
 	}
 	if r.HasTime {
@@ -133,7 +140,7 @@ func (l *looked) add(r *source.Record) {
 		}
 		l.Last = max(l.Last, s.Time)
 	}
-	if len(l.Sample) < sampleSize && (r.Type == guia.MessageSent || r.Type == guia.MailSent || r.Type == guia.RecordKept) {
+	if len(l.Sample) < sampleSize && (r.Type == guia.MessageSent || r.Type == guia.MailSent || r.Type == guia.RecordKept || r.Type == guia.SourceGap) {
 		l.Sample = append(l.Sample, s)
 	}
 }

@@ -49,6 +49,9 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 				t.Errorf("%s: no sentence %s", cmd.CommandPath(), key)
 			}
 		}
+		if strings.Contains(cmd.Use, "place.") {
+			t.Errorf("%s: no sentence for what it takes", cmd.Use)
+		}
 		example := lang.Text(lang.English, "cmd."+keyOf(cmd)+".example")
 		if !strings.Contains(example, cmd.CommandPath()) {
 			t.Errorf("%s: the example does not show it: %s", cmd.CommandPath(), example)

@@ -201,8 +201,17 @@ func (p *program) number(n int64) string {
 	return s
 }
 
+// decimal writes a number with one digit behind the point, or the comma.
+func (p *program) decimal(f float64) string {
+	s := fmt.Sprintf("%.1f", f)
+	if p.language == lang.Portuguese {
+		s = strings.Replace(s, ".", ",", 1)
+	}
+	return s
+}
+
 // size writes a number of bytes for people.
-func size(n int64) string {
+func (p *program) size(n int64) string {
 	const unit = 1024
 	if n < unit {
 		return fmt.Sprintf("%d B", n)
@@ -212,5 +221,5 @@ func size(n int64) string {
 		value /= unit
 		i++
 	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[i])
+	return fmt.Sprintf("%s %ciB", p.decimal(value), "KMGTP"[i])
 }

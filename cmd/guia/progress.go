@@ -18,6 +18,8 @@ type progress struct {
 	start time.Time
 	told  time.Time
 	drawn bool
+	from  int64     // what was done already when the work first told of itself,
+	since time.Time // and when that was; zero before
 }
 
 // Intervals of redrawing a bar and of writing a line.
@@ -41,6 +43,9 @@ func (g *progress) at(done, total int64, more string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
+	if g.since.IsZero() {
+		g.from, g.since = done, now
+	}
 	every := lineEvery
 	if g.p.errTerminal {
 		every = drawEvery
@@ -61,7 +66,7 @@ func (g *progress) at(done, total int64, more string) {
 func (g *progress) line(now time.Time, done, total int64, more string) string {
 	show := g.p.number
 	if g.bytes {
-		show = size
+		show = g.p.size
 	}
 	parts := []string{g.p.text(g.key)}
 	switch {
@@ -73,8 +78,8 @@ func (g *progress) line(now time.Time, done, total int64, more string) string {
 			parts = append(parts, "["+strings.Repeat("█", full)+strings.Repeat("░", cells-full)+"]")
 		}
 		parts = append(parts, fmt.Sprintf("%d%%", done*100/total), show(done)+" / "+show(total))
-		if passed := now.Sub(g.start); done > 0 && done < total {
-			left := time.Duration(float64(passed) * float64(total-done) / float64(done))
+		if own := done - g.from; own > 0 && done < total { // not counting what was done by an earlier command
+			left := time.Duration(float64(now.Sub(g.since)) * float64(total-done) / float64(own))
 			parts = append(parts, "~"+left.Round(time.Second).String())
 		}
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -200,8 +201,12 @@ func keyOf(cmd *cobra.Command) string {
 	return strings.ReplaceAll(strings.Join(path, "_"), "-", "_")
 }
 
-// word gives every command and flag its sentences.
+// places are the words that say what a command takes: FILE, CASE.
+var places = regexp.MustCompile(`[A-Z]{2,}`)
+
+// word gives every command and flag its sentences, and what it takes a name.
 func (p *program) word(cmd *cobra.Command) {
+	cmd.Use = places.ReplaceAllStringFunc(cmd.Use, func(place string) string { return p.text("place." + strings.ToLower(place)) })
 	key := "cmd." + keyOf(cmd)
 	cmd.Short = p.text(key + ".short")
 	cmd.Long = p.text(key + ".long")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -67,11 +66,11 @@ func readSmall(path string) ([]byte, error) {
 	}
 	defer f.Close() // only read
 	text, err := io.ReadAll(io.LimitReader(f, mostSmall+1))
-	if err == nil && len(text) > mostSmall {
-		err = errors.New("larger than 256 KiB")
-	}
 	if err != nil {
 		return nil, guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
+	}
+	if len(text) > mostSmall {
+		return nil, guia.Refuse(guia.Invalid, "cmd.file_large", path, mostSmall>>10)
 	}
 	return text, nil
 }
@@ -84,8 +83,11 @@ func (p *program) verify(path string, trust verify.Trust) error {
 	}
 	defer f.Close() // only read
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, "not a regular file")
+	if err != nil {
+		return guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
+	}
+	if !info.Mode().IsRegular() {
+		return guia.Refuse(guia.Invalid, "cmd.no_file", path)
 	}
 	g := p.begin("verify_cmd.progress", true)
 	report := verify.Verify(f, info.Size(), trust, verify.Limits{Progress: func(done, of int64) { g.at(done, of, "") }})

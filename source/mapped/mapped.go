@@ -28,6 +28,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,29 +123,16 @@ func Open(name string, m Mapping) (*Source, error) {
 		re, _ := globPattern(glob) // checked
 		s.sheets = append(s.sheets, re)
 	}
-	var globs []*regexp.Regexp
-	for _, glob := range m.Files {
-		re, _ := globPattern(glob) // checked
-		globs = append(globs, re)
-	}
 	var err error
-	s.in, err = openInput(name, func(name string) bool {
-		if len(globs) == 0 {
-			return byExtension[strings.ToLower(path.Ext(name))] != ""
-		}
-		for _, re := range globs {
-			if re.MatchString(name) {
-				return m.Format != "" || byExtension[strings.ToLower(path.Ext(name))] != ""
-			}
-		}
-		return false
-	})
+	s.in, err = openInput(name, m.chooser())
 	if err != nil {
 		return nil, err
 	}
 	in, listed := s.in.(*listing)
 	s.sole = listed && in.from.Sole
 	switch {
+	case s.sole && !m.meant(filepath.Base(name)):
+		err = guia.Refuse(guia.Invalid, "mapped.not_meant", filepath.Base(name), strings.Join(m.Files, ", "))
 	case s.sole && m.Format == "" && byExtension[strings.ToLower(filepath.Ext(name))] == "":
 		err = guia.Refuse(guia.Invalid, "mapped.format", filepath.Base(name), strings.Join(formats, ", "))
 	case listed && len(in.files) == 0:
@@ -158,21 +146,56 @@ func Open(name string, m Mapping) (*Source, error) {
 	return s, nil
 }
 
+// chooser says which files of a folder or archive the mapping reads.
+func (m *Mapping) chooser() chooser {
+	globs := m.globs(func(glob string) string { return glob })
+	return func(name string) bool {
+		known := byExtension[strings.ToLower(path.Ext(name))] != ""
+		if len(globs) == 0 {
+			return known
+		}
+		return (known || m.Format != "") && matches(globs, name)
+	}
+}
+
+// meant reports whether the mapping is for a file that was handed in by itself: nobody knows in which folder it was.
+func (m *Mapping) meant(name string) bool {
+	globs := m.globs(path.Base)
+	return len(globs) == 0 || matches(globs, name)
+}
+
+func matches(globs []*regexp.Regexp, name string) bool {
+	return slices.ContainsFunc(globs, func(re *regexp.Regexp) bool { return re.MatchString(name) })
+}
+
+func (m *Mapping) globs(part func(glob string) string) (globs []*regexp.Regexp) {
+	for _, glob := range m.Files {
+		re, _ := globPattern(part(glob)) // checked
+		globs = append(globs, re)
+	}
+	return globs
+}
+
 // Name is "mapped".
 func (s *Source) Name() guia.SourceName { return "mapped" }
 
-// Instance is "sha256:" and the digest of the file; of a folder, the digest of the names and digests of the files that are read. It
-// is computed at the first call, which reads the input once. Empty when it cannot be read; Pull then says why.
+// Instance is a digest of the file and of the mapping; of a folder, of the names and digests of the files that are read and of the
+// mapping. It is computed at the first call, which reads the input once. Empty when it cannot be read; Pull then says why.
 func (s *Source) Instance() string {
 	if s.instance == "" && s.failed == nil && !s.closed {
-		if s.instance, s.failed = s.in.digest(); s.failed == nil { // read with another mapping it is something else
-			sum := sha256.New()
-			fmt.Fprintln(sum, s.instance)
-			s.failed = s.m.Write(sum)
-			s.instance = "sha256:" + hex.EncodeToString(sum.Sum(nil))
-		}
+		s.instance, s.failed = s.identify()
 	}
 	return s.instance
+}
+
+func (s *Source) identify() (string, error) {
+	digest, err := s.in.digest()
+	if err != nil {
+		return "", err
+	}
+	var how strings.Builder
+	err = s.m.Write(&how)
+	return source.Reading(digest, how.String()), err
 }
 
 // Close closes the input. It may be called again.

@@ -71,6 +71,8 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		{"ambiguous day", pull("x.csv", []byte("a,t\n1,03/04/2024\n"), text), "mapped.time.ambiguous"},
 		{"object", pull("x.json", []byte(`{"a": [1]}`), text), "mapped.json.records"},
 		{"kind of file", pull("x.doc", []byte("x"), text), "mapped.format"},
+		{"file the mapping is not for", pull("x.csv", []byte("a\n1\n"), mapping(t, "files: ['**/*.json']\nformat: json\nfields: {text: a}")), "mapped.not_meant"},
+		{"file from a folder", pull("x.json", []byte(`[{"a":"1"}]`), mapping(t, "files: ['rooms/*.json']\nfields: {text: a}")), ""},
 		{"empty archive", pull("x.zip", zipOf(map[string]string{"a.txt": "x"}), text), "mapped.nothing"},
 		{"path out of an archive", pull("x.zip", zipOf(map[string]string{"../a.csv": "a\n1\n"}), text), "mapped.archive.path"},
 		{"path out of a tar", pull("x.tgz", tarOf(map[string]string{"/etc/a.csv": "a\n1\n"}), text), "mapped.archive.path"},

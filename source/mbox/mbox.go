@@ -45,7 +45,8 @@ const (
 // Options says what the input cannot say itself.
 type Options struct {
 	// Mailbox is whose mailbox it is, or what it is called; it becomes the stream. Give the same name each time the mailbox is handed
-	// in: intake recognises a message within its stream. Empty: the base name of the path, without ".mbox", ".eml" or ".zip".
+	// in: intake recognises a message within its stream, and what stands in another one is linked as the same. Empty: the base name of
+	// the path, without ".mbox", ".eml" or ".zip".
 	Mailbox string
 }
 
@@ -80,11 +81,12 @@ func Open(path string, opt Options) (*Mailbox, error) {
 		_ = files.Close() // only read
 		return nil, guia.Refuse(guia.Invalid, "mbox.not_mail", path)
 	}
-	m.instance, err = files.Digest()
+	digest, err := files.Digest()
 	if err != nil {
 		_ = files.Close() // only read
 		return nil, err
 	}
+	m.instance = source.Reading(digest, opt.Mailbox)
 	return m, nil
 }
 
@@ -103,7 +105,8 @@ func (m *Mailbox) anyMail() bool {
 // Name is "mbox".
 func (m *Mailbox) Name() guia.SourceName { return Name }
 
-// Instance is the SHA-256 digest of the file, or of the names and bytes of a folder's files.
+// Instance is the SHA-256 digest of the file, or of the names and bytes of a folder's files; where Options name the mailbox, of that
+// name too. The name that the path gives does not count: the same file under another name is the same.
 func (m *Mailbox) Instance() string { return m.instance }
 
 // Close frees the files. Further calls do nothing.

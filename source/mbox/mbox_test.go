@@ -277,6 +277,28 @@ func TestFoldersMaildirsAndZips(t *testing.T) {
 	}
 }
 
+// TestAnotherMailboxIsAnotherReading: a name that was wrong can be corrected; the name of the file does not matter.
+func TestAnotherMailboxIsAnotherReading(t *testing.T) {
+	text, _ := archive()
+	seen := map[string]string{}
+	for _, c := range []struct{ file, mailbox, same string }{
+		{"Inbox.mbox", "", "unnamed"}, {"copy.mbox", "", "unnamed"}, {"Inbox.mbox", "ana", "ana"}, {"copy.mbox", "ana", "ana"}, {"Inbox.mbox", "rui", "rui"},
+	} {
+		m, err := mbox.Open(filepath.Join(sourcetest.Folder(t, map[string]string{c.file: text}), c.file), mbox.Options{Mailbox: c.mailbox})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if was, ok := seen[c.same]; ok && was != m.Instance() {
+			t.Errorf("%s as %q: instance %s, was %s", c.file, c.mailbox, m.Instance(), was)
+		}
+		seen[c.same] = m.Instance()
+		m.Close()
+	}
+	if seen["ana"] == seen["rui"] || seen["ana"] == seen["unnamed"] {
+		t.Errorf("instances %v: a corrected name would be taken for known", seen)
+	}
+}
+
 func TestWhatIsNoMailIsRefused(t *testing.T) {
 	dir := sourcetest.Folder(t, map[string]string{"a.json": `{"from":"x"}`, "b.yaml": "kind: list\nname: x\n", "empty": "", "e.eml": "", "c/d.txt": "From here", "bad.zip": "PK\x03\x04xx"})
 	for _, path := range []string{"a.json", "b.yaml", "empty", "bad.zip", "none"} {
