@@ -321,7 +321,7 @@ func unpackFields(plain []byte) ([]guia.Field, error) {
 	r := reader{rest: plain}
 	fields := make([]guia.Field, 0, 24)
 	for len(r.rest) > 0 {
-		f := guia.Field{Name: string(r.take(r.uvarint()))}
+		f := guia.Field{Name: nameOf(r.take(r.uvarint()))}
 		f.Value = r.take(r.uvarint())
 		if r.short || len(fields) > 0 && fields[len(fields)-1].Name >= f.Name || len(fields) >= guia.MaxFields {
 			return nil, errRow
@@ -330,6 +330,26 @@ func unpackFields(plain []byte) ([]guia.Field, error) {
 	}
 	return fields, nil
 }
+
+// nameOf is string(b), without making one for the usual names.
+func nameOf(b []byte) string {
+	if name, ok := usualNames()[string(b)]; ok {
+		return name
+	}
+	return string(b)
+}
+
+var usualNames = sync.OnceValue(func() map[string]string {
+	m := make(map[string]string, 2*len(guia.Registry))
+	for _, f := range guia.Registry {
+		m[f.Name] = f.Name
+	}
+	for n := range 64 { // a text of 4,096 characters
+		name := canon.ChunkName(n)
+		m[name] = name
+	}
+	return m
+})
 
 // compress appends the body to be encrypted, plain when nothing makes it shorter. A message is an S2 block against dictionary1: measured
 // on 1 KiB of chat it takes 3 µs where DEFLATE takes 15, and followers read it in a fifth. What is longer is deflated (RFC 1951), a
@@ -418,8 +438,26 @@ var inflaters sync.Pool
 // window is the part of a dictionary that DEFLATE can look back to.
 func window(b []byte) []byte { return b[max(0, len(b)-32<<10):] }
 
-func sortFields(fields guia.Fields) {
-	slices.SortFunc(fields, func(a, b guia.Field) int { return strings.Compare(a.Name, b.Name) })
+// merged returns the fields of all slots in ascending order of name, which they have within each slot.
+func merged(slots []slot) guia.Fields {
+	var rest [len(guia.Slots)][]guia.Field
+	n := 0
+	for i, s := range slots {
+		rest[i] = s.fields
+		n += len(s.fields)
+	}
+	all := make(guia.Fields, 0, n)
+	for len(all) < n {
+		least := -1
+		for i, fields := range rest {
+			if len(fields) > 0 && (least < 0 || fields[0].Name < rest[least][0].Name) {
+				least = i
+			}
+		}
+		all = append(all, rest[least][0])
+		rest[least] = rest[least][1:]
+	}
+	return all
 }
 
 func sortDisclosures(all []Disclosure) {

@@ -306,13 +306,12 @@ func (v *Vault) read(ctx context.Context, seq guia.Seq, header guia.Header, row 
 	if err != nil {
 		return e, err
 	}
+	e.Fields = merged(slots)
 	for _, s := range slots {
-		e.Fields = append(e.Fields, s.fields...)
 		for _, c := range s.forgotten {
 			e.Withheld = append(e.Withheld, c.Name)
 		}
 	}
-	sortFields(e.Fields)
 	return e, nil
 }
 
