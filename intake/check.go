@@ -34,7 +34,7 @@ type told struct {
 // reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one.
 type reading struct {
 	mac    mac
-	digest [8]byte
+	digest digest
 }
 
 // CheckRecognition begins to compare. The ledger's check shows it the events in order.
@@ -98,15 +98,18 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 	return wanting, nil
 }
 
-// isKnown reports whether the event is recognised by its key at the source.
-func (r *Recognition) isKnown(t *told, stored map[mac]seen) bool {
+// isKnown reports whether the event is recognised by its key at the source: by a row of its own, or, where it says what was said
+// before, by the row of the first that said so.
+func (r *Recognition) isKnown(t *told, stored map[mac]seen) (known bool) {
 	for _, way := range t.readings {
-		if row, ok := stored[way.mac]; ok && row.seq == t.seq && string(row.content) == string(way.digest[:]) {
-			r.rows++
-			return true
+		if row, ok := stored[way.mac]; ok && row.seq <= t.seq && r.d.isSound(way.mac, row.content) && digest(row.content) == way.digest {
+			known = true
+			if row.seq == t.seq {
+				r.rows++
+			}
 		}
 	}
-	return false
+	return known
 }
 
 // isAlike reports whether the event, or an earlier one, is recognised by what it says.

@@ -21,33 +21,39 @@ func (d *Desk) Hold() (release func()) {
 type Forgetting struct {
 	seen       []mac
 	tombstones []mac
+	firsts     map[mac][]byte // rows of keys that also tell of what is forgotten, and what is to be left of them
 }
 
 // PrepareForget finds what intake knows of the events, while they can still be read. The desk must be held.
 func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgetting, error) {
-	f := &Forgetting{}
+	f := &Forgetting{firsts: map[mac][]byte{}}
+	keys := map[mac]bool{}
 	gone := make(map[uint64]bool, len(events))
 	for i := range events {
 		e := &events[i]
 		gone[uint64(e.Seq)] = true
 		if key := e.Fields.Get("source_key"); key != "" && e.Source != guia.Own {
 			f.tombstones = append(f.tombstones, d.tombstone(e.Source, e.Fields))
+			keys[d.seenKey(e.Source, e.Fields.Get("conversation.key"), key)] = true
 		}
 	}
 	// There is no index by place: erasing is rare, recognising is not.
-	rows, err := d.ledger.Database().Query(ctx, "SELECT mac, seq FROM intake_seen")
+	rows, err := d.ledger.Database().Query(ctx, "SELECT mac, seq, content FROM intake_seen")
 	if err != nil {
 		return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key []byte
+		var key, content []byte
 		var seq uint64
-		if err := rows.Scan(&key, &seq); err != nil {
+		if err := rows.Scan(&key, &seq, &content); err != nil {
 			return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
 		}
-		if gone[seq] {
+		switch {
+		case gone[seq]:
 			f.seen = append(f.seen, mac(key))
+		case keys[mac(key)] && len(content) > plainContent:
+			f.firsts[mac(key)] = content[:plainContent]
 		}
 	}
 	return f, rows.Err()
@@ -57,6 +63,11 @@ func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgett
 func (d *Desk) Forget(tx *db.Tx, f *Forgetting) error {
 	for _, m := range f.seen {
 		if _, err := tx.Exec("DELETE FROM intake_seen WHERE mac = ?", m[:]); err != nil {
+			return fmt.Errorf("forget recognition: %w", err)
+		}
+	}
+	for m, content := range f.firsts {
+		if _, err := tx.Exec("UPDATE intake_seen SET content = ? WHERE mac = ?", content, m[:]); err != nil {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 type Progress struct {
 	Cursor source.Cursor
 	Done   bool
+	Again  bool // it was read to its end before
 	Import guia.RecordID
 	Counts Counts
 }
@@ -39,7 +40,7 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 		return at, nil
 	}
 	if at.Import == (guia.RecordID{}) || at.Done {
-		at = Progress{}
+		at = Progress{Again: at.Done}
 		err = d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
 			var f guia.Fields
 			f.Set("digest", digest)
@@ -59,7 +60,7 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	} else if err := d.ledger.Do(ctx, actor, permit.ActImport, func(*ledger.Tx) error { return nil }); err != nil {
 		return at, err // going on needs the permission as well
 	}
-	feed.Import = at.Import
+	feed.Import, feed.Again = at.Import, at.Again
 	for {
 		d.onStep("source.Pull")
 		page, err := s.Pull(ctx, at.Cursor)
@@ -115,7 +116,7 @@ func (d *Desk) Progress(ctx context.Context, feed Feed) (Progress, error) {
 	if err := json.Unmarshal([]byte(counts), &stored); err != nil {
 		return at, guia.RefuseCause(guia.Damaged, err, "intake.cursor_damaged")
 	}
-	at.Counts = stored.Counts
+	at.Counts, at.Again = stored.Counts, stored.Again
 	if at.Import, err = guia.ParseID16(stored.Import); err != nil {
 		return at, guia.RefuseCause(guia.Damaged, err, "intake.cursor_damaged")
 	}
@@ -124,6 +125,7 @@ func (d *Desk) Progress(ctx context.Context, feed Feed) (Progress, error) {
 
 type storedProgress struct {
 	Import string `json:"import"`
+	Again  bool   `json:"again,omitempty"`
 	Counts
 }
 
@@ -133,7 +135,7 @@ func (d *Desk) storeProgress(tx *db.Tx, feed Feed, at Progress) error {
 	if at.Done {
 		done = 1
 	}
-	counts, err := json.Marshal(storedProgress{at.Import.String(), at.Counts})
+	counts, err := json.Marshal(storedProgress{at.Import.String(), at.Again, at.Counts})
 	if err != nil {
 		return err
 	}

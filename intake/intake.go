@@ -4,8 +4,9 @@
 // with the cursor behind the page and the keyed hashes by which the records will be recognised. Hence exactly once: after a crash
 // the page is pulled again and every record of it is either stored or not, never twice.
 //
-// A record is recognised by its key at the source. The same key with another content is an edit of the first. A record that another
-// source has told before (the same text in the same minute) is kept too, linked by same_as and counted once.
+// A record is recognised by its key at the source. The same key with another content than it had last is an edit of the first, also
+// when it once had that content (see version.go). A record that another source has told before (the same text in the same minute) is
+// kept too, linked by same_as and counted once.
 package intake
 
 import (
@@ -15,6 +16,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -67,6 +69,7 @@ type Feed struct {
 	Grade      guia.Grade
 	Normaliser string
 	Import     guia.RecordID // the import.started event
+	Again      bool          // the instance was read to its end before: whatever it tells of a known record was known then
 }
 
 // Counts says what became of records.
@@ -117,7 +120,7 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 		it.content.Fields.Set("tier.basis", verdict.Basis)
 		pending = append(pending, it)
 	}
-	fresh, counts, err := d.recognise(ctx, feed, pending) // 3
+	fresh, told, counts, err := d.recognise(ctx, feed, pending) // 3
 	if err != nil {
 		return nil, at, fmt.Errorf("recognise records: %w", err)
 	}
@@ -128,7 +131,7 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 	after := at
 	after.Counts.Add(counts)
 	after.Counts.Marked += marked
-	seqs, err := d.commit(ctx, feed, fresh, after) // 5
+	seqs, err := d.commit(ctx, feed, fresh, told, after) // 5
 	if err != nil {
 		return nil, at, err
 	}
@@ -157,7 +160,7 @@ type item struct {
 	minute  int64 // when it was said, in minutes since 1970; 0 when unknown or not a message
 	key     mac   // by its key at the source
 	like    mac   // by what it says; zero when it says too little
-	digest  [8]byte
+	digest  digest
 	sealed  vault.Sealed
 }
 
@@ -170,11 +173,9 @@ const likeLength = 24
 // identify computes the keyed hashes of a record.
 func (d *Desk) identify(feed Feed, it *item) {
 	c := it.content
-	key := c.Fields.Get("source_key")
 	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), about(c), attached(c))
 	copy(it.digest[:], whole[:])
-	stream := d.vault.StreamOwner(feed.Source, c.Stream)
-	it.key = prefixed(binary.BigEndian.Uint32(stream[:4]), d.vault.MAC("seen:key", string(feed.Source), c.Stream, key))
+	it.key = d.seenKey(feed.Source, c.Stream, c.Fields.Get("source_key"))
 	if it.minute == 0 || it.text == "" {
 		return
 	}
@@ -185,6 +186,12 @@ func (d *Desk) identify(feed Feed, it *item) {
 		}
 	}
 	it.like = prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
+}
+
+// seenKey is by what the first record of a key at a source is recognised.
+func (d *Desk) seenKey(source guia.SourceName, stream, key string) mac {
+	owner := d.vault.StreamOwner(source, stream)
+	return prefixed(binary.BigEndian.Uint32(owner[:4]), d.vault.MAC("seen:key", string(source), stream, key))
 }
 
 // collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.
@@ -254,62 +261,48 @@ type seen struct {
 	content []byte
 }
 
-// recognise sorts out what is known, makes edits of records whose content changed, and links what another source has told. It
-// returns the items to be stored.
-func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*item, Counts, error) {
+// recognise sorts out what is known, makes edits of records whose content changed, and links what another source has told. It returns
+// the items to be stored, and the keys of which it is to be remembered what was told last.
+func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*item, versions, Counts, error) {
 	var counts Counts
 	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
-	macs := make([]mac, 0, 2*len(pending))
-	for _, it := range pending {
-		d.identify(feed, it)
-		macs = append(macs, it.key)
-		if it.like != (mac{}) {
-			macs = append(macs, it.like)
-		}
-	}
-	known, err := d.lookUp(ctx, macs)
+	known, err := d.known(ctx, feed, pending)
 	if err != nil {
-		return nil, counts, err
+		return nil, nil, counts, err
 	}
 	gone, err := d.erased(ctx, feed, pending)
 	if err != nil {
-		return nil, counts, err
+		return nil, nil, counts, err
 	}
-	here := map[mac]*item{} // earlier in this page
+	told := versions{}
 	fresh := make([]*item, 0, len(pending))
-	var edits []*item
 	for _, it := range pending {
 		if gone[it] { // known, and to stay forgotten
 			counts.Known++
 			continue
 		}
-		first, stored := known[it.key]
-		if earlier := here[it.key]; earlier != nil {
-			first, stored = seen{content: earlier.digest[:]}, true
+		v, first, err := d.version(told, it, feed, known)
+		if err != nil {
+			return nil, nil, counts, err
 		}
-		if stored && string(first.content) == string(it.digest[:]) {
-			completes := false
-			if here[it.key] == nil && len(it.content.Files) > 0 {
-				if completes, err = d.completes(ctx, first.seq, it.content); err != nil {
-					return nil, counts, err
-				}
+		if !first {
+			news, err := d.isNews(ctx, feed, v, it, known)
+			if err != nil {
+				return nil, nil, counts, err
 			}
-			if !completes {
+			if !news {
 				counts.Known++
 				continue
 			}
-			it.digest = d.completed(it.digest)
-		}
-		if stored {
 			d.makeEdit(feed, it)
-			edits = append(edits, it)
+			counts.Edited++
+			fresh = append(fresh, it)
 			continue
 		}
-		here[it.key] = it
 		if other, ok := known[it.like]; ok && it.like != (mac{}) && string(other.content) != string(instance[:8]) {
 			e, err := d.ledger.Event(ctx, other.seq)
 			if err != nil {
-				return nil, counts, err
+				return nil, nil, counts, err
 			}
 			if sameSender(e.Fields, it.content.Fields) {
 				it.content.Fields.Set("same_as", e.Record.String())
@@ -317,22 +310,6 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 				counts.Linked++
 			}
 		}
-		fresh = append(fresh, it)
-	}
-	macs = macs[:0]
-	for _, it := range edits {
-		macs = append(macs, it.key)
-	}
-	if known, err = d.lookUp(ctx, macs); err != nil {
-		return nil, counts, err
-	}
-	for _, it := range edits {
-		if _, stored := known[it.key]; stored || here[it.key] != nil {
-			counts.Known++
-			continue
-		}
-		here[it.key] = it
-		counts.Edited++
 		fresh = append(fresh, it)
 	}
 	for _, it := range fresh {
@@ -347,7 +324,32 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 			counts.Edited++ // the source itself tells of the edit
 		}
 	}
-	return fresh, counts, nil
+	return fresh, told, counts, nil
+}
+
+// known identifies the items and finds the rows that may recognise them.
+func (d *Desk) known(ctx context.Context, feed Feed, pending []*item) (map[mac]seen, error) {
+	macs := make([]mac, 0, 2*len(pending))
+	for _, it := range pending {
+		d.identify(feed, it)
+		macs = append(macs, it.key)
+		if it.like != (mac{}) {
+			macs = append(macs, it.like)
+		}
+	}
+	known, err := d.lookUp(ctx, macs)
+	if err != nil {
+		return nil, err
+	}
+	macs = macs[:0]
+	for _, it := range pending {
+		if row, stored := known[it.key]; stored && !strings.HasPrefix(string(row.content), string(it.digest[:])) {
+			macs = append(macs, d.editKey(feed.Source, it, it.content.Fields.Get("source_key")))
+		}
+	}
+	edits, err := d.lookUp(ctx, macs)
+	maps.Copy(known, edits)
+	return known, err
 }
 
 // completes reports whether the record brings the bytes of an attachment that was missing when it was stored first.
@@ -366,8 +368,8 @@ func (d *Desk) completes(ctx context.Context, first guia.Seq, c *vault.Content) 
 }
 
 // completed is what a record is recognised by that completes one of that digest.
-func (d *Desk) completed(digest [8]byte) (fresh [8]byte) {
-	sum := d.vault.MAC("seen:completed", hex.EncodeToString(digest[:]))
+func (d *Desk) completed(of digest) (fresh digest) {
+	sum := d.vault.MAC("seen:completed", hex.EncodeToString(of[:]))
 	copy(fresh[:], sum[:])
 	return fresh
 }
@@ -530,7 +532,7 @@ func giveUp(c *vault.Content, field string) bool {
 }
 
 // commit stores the items, how they will be recognised, and the cursor, in one transaction of the ledger.
-func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, at Progress) ([]guia.Seq, error) {
+func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, told versions, at Progress) ([]guia.Seq, error) {
 	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
 	weight := 0
 	sealed := make([]vault.Sealed, len(items))
@@ -545,6 +547,9 @@ func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, at Progress
 			return err
 		}
 		if err := remember(tx.Tx, items, seqs, instance[:8]); err != nil {
+			return fmt.Errorf("store recognition: %w", err)
+		}
+		if err := d.rememberVersions(tx.Tx, told); err != nil {
 			return fmt.Errorf("store recognition: %w", err)
 		}
 		return d.storeProgress(tx.Tx, feed, at)

@@ -54,9 +54,7 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	set("channel", string(feed.Channel))
 	set("grade", string(feed.Grade))
 	set("normaliser", feed.Normaliser)
-	if feed.Import != (guia.RecordID{}) {
-		set("import", feed.Import.String())
-	}
+	set("import", importOf(feed))
 	set("origin", r.Origin)
 	set("conversation.key", r.Stream)
 	set("conversation.name", r.StreamName)

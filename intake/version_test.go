@@ -1,0 +1,176 @@
+package intake_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"guia"
+	"guia/directory"
+	"guia/guiatest"
+	"guia/intake"
+	"guia/source"
+)
+
+// export is what a source said at one moment: the records in order, two on a page.
+type export struct {
+	name    string
+	records []source.Record
+	breaks  bool // behind the first page
+}
+
+func (e *export) Name() guia.SourceName { return "mapped" }
+func (e *export) Instance() string      { return e.name }
+func (e *export) Close() error          { return nil }
+
+func (e *export) Pull(_ context.Context, after source.Cursor) (source.Page, error) {
+	n := len(after)
+	if n > 0 && e.breaks {
+		return source.Page{}, guia.Refuse(guia.Upstream, "x")
+	}
+	end := min(len(e.records), n+2)
+	return source.Page{Records: e.records[n:end], Next: source.Cursor(strings.Repeat("x", end)), Done: end == len(e.records)}, nil
+}
+
+// saying is an export of messages: "1=text 2=text".
+func saying(name, messages string) *export {
+	e := &export{name: name}
+	for m := range strings.FieldsSeq(messages) {
+		key, text, _ := strings.Cut(m, "=")
+		e.records = append(e.records, message(key, text))
+	}
+	return e
+}
+
+// told lists what is stored of message 1, in the order of the ledger, as types and texts.
+func told(t *testing.T, d *guiatest.Directory) string {
+	t.Helper()
+	var all []string
+	for seq := range d.Ledger.Size() {
+		if e := event(t, d, seq); e.Fields.Get("source_key") == "1" {
+			all = append(all, strings.TrimPrefix(string(e.Type), "message.")+":"+e.Text())
+			if e.Type == guia.MessageEdited && e.Fields.Get("edit_of") != "1" {
+				t.Errorf("event %d is an edit of %q", seq, e.Fields.Get("edit_of"))
+			}
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+func TestAMessageEditedBackIsRecordedOnce(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		exports string // name of an export, and what it says; "again" reads a known one from its beginning
+		want    string
+	}{
+		{"there and back", "jan|1=a; feb|1=b; mar|1=a", "sent:a edited:b edited:a"},
+		{"back and forth", "jan|1=a; feb|1=b; mar|1=a; apr|1=b; may|1=a", "sent:a edited:b edited:a edited:b edited:a"},
+		{"nothing changed since", "jan|1=a; feb|1=b; mar|1=a; apr|1=a; may|1=a", "sent:a edited:b edited:a"},
+		{"a third text between", "jan|1=a; feb|1=b; mar|1=c; apr|1=b", "sent:a edited:b edited:c edited:b"},
+		{"all of them again", "jan|1=a; feb|1=b; mar|1=a; again mar|1=a; again feb|1=b; again jan|1=a; again mar|1=a", "sent:a edited:b edited:a"},
+		{"one that told nothing new, again", "jan|1=a; same|1=a; feb|1=b; again same|1=a", "sent:a edited:b"},
+		{"then on", "jan|1=a; feb|1=b; mar|1=a; again feb|1=b; apr|1=b", "sent:a edited:b edited:a edited:b"},
+		{"several in one export", "jan|1=a 1=b 1=a 1=b", "sent:a edited:b"},
+		{"several in every export", "jan|1=a 2=x 1=b; feb|1=a 2=x 1=b; mar|1=b 2=x 1=a", "sent:a edited:b"},
+		{"several in exports that grow", "jan|1=a; feb|1=a 1=b; mar|1=a 1=b 1=c; apr|1=a 1=b 1=c; may|1=c 1=b 1=a", "sent:a edited:b edited:a edited:c"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t)
+			for line := range strings.SplitSeq(c.exports, "; ") {
+				name, messages, _ := strings.Cut(line, "|")
+				name, again := strings.CutPrefix(name, "again ")
+				before := d.Ledger.Size()
+				at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), saying(name, messages), "", again, nil)
+				if err != nil || !at.Done {
+					t.Fatalf("%s: %+v, %v", line, at, err)
+				}
+				if stored := d.Ledger.Size() - before - 2; guia.Seq(at.Counts.New) != stored || again && stored != 0 {
+					t.Errorf("%s: %+v, %d stored", line, at.Counts, stored)
+				}
+			}
+			if got := told(t, d); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestReadingAgainThatWasInterruptedBringsNothingBack: that the export was known is remembered with the cursor.
+func TestReadingAgainThatWasInterruptedBringsNothingBack(t *testing.T) {
+	d := guiatest.New(t)
+	jan, feb := saying("jan", "3=x 4=x 1=a"), saying("feb", "1=b")
+	for _, e := range []*export{jan, feb} {
+		if _, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	jan.breaks = true
+	if at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), jan, "", true, nil); guia.KindOf(err) != guia.Upstream {
+		t.Fatalf("%+v, %v", at, err)
+	}
+	d.Reopen()
+	jan.breaks = false
+	at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), jan, "", false, nil)
+	if err != nil || at.Counts != (intake.Counts{Known: 3}) {
+		t.Errorf("%+v, %v", at.Counts, err)
+	}
+	if got := told(t, d); got != "sent:a edited:b" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestADepartmentHadBeforeIsKeptOnceMore: what holds for a message holds for every record with a key.
+func TestADepartmentHadBeforeIsKeptOnceMore(t *testing.T) {
+	d := guiatest.New(t)
+	var got []string
+	for i, department := range []string{"Sales", "Legal", "Legal", "Sales", "Sales"} {
+		person := source.Record{
+			Key: "u1", Type: guia.PersonSeen, Stream: "people", Sender: source.Person{ID: "u1", Name: "Chan", Department: department}, Raw: []byte(department),
+		}
+		e := &export{name: fmt.Sprint("directory ", i), records: []source.Record{person}}
+		at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(department, at.Counts.New))
+	}
+	if s := strings.Join(got, " "); s != "Sales1 Legal1 Legal0 Sales1 Sales0" {
+		t.Errorf("got %s", s)
+	}
+}
+
+// TestAForgottenEditLeavesNoHashInTheRowOfTheFirst: the first record is of another class, and stays.
+func TestAForgottenEditLeavesNoHashInTheRowOfTheFirst(t *testing.T) {
+	d := guiatest.New(t)
+	kept, dropped := guiatest.Feed(), guiatest.Feed()
+	dropped.Class = "short"
+	for _, c := range []struct {
+		feed   intake.Feed
+		export *export
+	}{{kept, saying("jan", "1=a")}, {dropped, saying("feb", "1=b")}} {
+		if _, err := d.Intake.Import(t.Context(), d.Owner, c.feed, c.export, "", false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	longest := func() (n int) {
+		t.Helper()
+		if err := d.Main.QueryRow(t.Context(), "SELECT MAX(LENGTH(content)) FROM intake_seen").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if longest() == 8 {
+		t.Fatal("what was told last is not remembered: the test tests nothing")
+	}
+	gone, err := d.Forget(t.Context(), d.Owner, "", []directory.Subject{{Source: "mapped", Key: "u1", Classes: []string{"short"}}}, nil)
+	if err != nil || gone.Events != 1 {
+		t.Fatalf("%+v, %v", gone, err)
+	}
+	if n := longest(); n != 8 {
+		t.Errorf("a row tells %d bytes: the digest of the first alone has 8", n)
+	}
+	if got := told(t, d); got != "sent:a" {
+		t.Errorf("got %s", got)
+	}
+}
