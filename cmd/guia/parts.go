@@ -26,11 +26,17 @@ func (h *holder) person(source guia.SourceName, key string) guia.PersonID {
 	return guia.PersonID(h.Vault.PersonOwner(source, key))
 }
 
-// openFollowers opens what this program keeps beside the ledger; the caller holds the followers' lock. Files that have seen a ledger
-// which is no longer there (before a restore) begin anew.
+// openFollowers opens what this program keeps beside the ledger; the caller holds the followers' lock. Files that are damaged, or have
+// seen a ledger which is no longer there (before a restore), begin anew.
 func (h *holder) openFollowers(ctx context.Context) (err error) {
 	size := h.Ledger.Size()
-	if h.parts.index, err = index.Open(ctx, h.indexPath()); err != nil {
+	h.parts.index, err = index.Open(ctx, h.indexPath())
+	if guia.KindOf(err) == guia.Damaged {
+		if err = index.Remove(h.indexPath()); err == nil {
+			h.parts.index, err = index.Open(ctx, h.indexPath())
+		}
+	}
+	if err != nil {
 		return err
 	}
 	h.followers.add(&index.Follower{Index: h.parts.index, Person: h.person}, h.parts.index)

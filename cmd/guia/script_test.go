@@ -53,7 +53,7 @@ func hold() {
 
 // TestScripts runs the real program as people do. What is special here: code N runs a command and demands its exit code, waitholder
 // waits until, jsonl and slack make input, keep takes a value out of what was printed, grown waits until the ledger has events,
-// damage changes a stored byte, turnclock lets the ledger's last event lie in the future, copydir copies a folder, unpack unpacks a zip.
+// damage changes a stored byte, edit some rows, turnclock lets the ledger's last event lie in the future, copydir copies a folder, unpack unpacks a zip.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": runForCode, "waitholder": waitHolder, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
-			"turnclock": turnClock, "copydir": copyDir, "unpack": unpack,
+			"turnclock": turnClock, "copydir": copyDir, "edit": edit, "unpack": unpack,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "mounts" {
@@ -182,6 +182,20 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 		data[len(data)-1] ^= 1
 		_, err := tx.Exec("UPDATE vault_row SET data = ? WHERE first = ?", data, first)
 		return err
+	})
+}
+
+// edit changes rows of the main database as somebody would who can write it: edit DIR FILE, with a statement in the file.
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	change(ts, args[0], func(tx *db.Tx) error {
+		r, err := tx.Exec(ts.ReadFile(args[1]))
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return fmt.Errorf("%s: changed %d rows, %w", args[1], n, err)
+		}
+		return nil
 	})
 }
 
