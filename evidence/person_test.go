@@ -16,19 +16,18 @@ import (
 	"guia/vault"
 )
 
-// tells returns where the bundle tells of something, however it is written: the files, and the values that they disclose. View and
-// lines are read with their escapes undone.
-func (p packed) tells(word string) (where []string) {
-	in := func(place string, content []byte) {
+// told is what a bundle tells: of each file, and of each value that the lines disclose, the readings as names are compared.
+type told map[string][]string
+
+func (p packed) told() told {
+	all := told{}
+	add := func(place string, content []byte) {
 		for _, reading := range readings(string(content)) {
-			if strings.Contains(bare(reading), bare(word)) {
-				where = append(where, place)
-				return
-			}
+			all[place] = append(all[place], bare(reading))
 		}
 	}
 	for name, content := range p.Files {
-		in(name, content)
+		add(name, content)
 	}
 	for _, name := range []string{"records.jsonl", "custody.jsonl"} {
 		for line := range bytes.Lines(p.Files[name]) {
@@ -38,9 +37,19 @@ func (p packed) tells(word string) (where []string) {
 			}
 			for _, f := range l.Fields {
 				if f.Withheld == "" {
-					in(fmt.Sprintf("%s #%d %s", name, l.Index, f.Name), f.Value)
+					add(fmt.Sprintf("%s #%d %s", name, l.Index, f.Name), f.Value)
 				}
 			}
+		}
+	}
+	return all
+}
+
+// of returns the places that tell of something, however it is written.
+func (t told) of(word string) (where []string) {
+	for place, readings := range t {
+		if slices.ContainsFunc(readings, func(reading string) bool { return strings.Contains(reading, bare(word)) }) {
+			where = append(where, place)
 		}
 	}
 	slices.Sort(where)
@@ -138,17 +147,18 @@ func TestNothingTellsOfAWithheldPerson(t *testing.T) {
 		"Chan Tai Man", "Man, Chan Tai", "陳大文", "chan.tm@acme.example", "@chan.tm", "chan.tm--", "chantm", "+853 6612 3456", "U0CHAN77", "Quartermaster",
 		"silver spoon", "tram leaves at nine", "among the four of us", "the contract", "the two of us", account.String(),
 	}
-	open := o.build(o.request(c))
+	open := o.build(o.request(c)).told()
 	for _, word := range words {
-		if open.tells(word) == nil {
+		if open.of(word) == nil {
 			t.Errorf("%q stands nowhere before", word)
 		}
 	}
 	pseudonym := guia.PersonID(o.Vault.PersonOwner("slack", "U0CHAN77")).String()
 	for _, who := range []string{"Chan Tai Man", "陳大文 (hr)", "U0CHAN77", "CHAN.TM@acme.example", "+853 6612 3456", pseudonym} {
 		p := o.build(o.request(c, "person="+who))
+		told := p.told()
 		for _, word := range words {
-			if where := p.tells(word); where != nil {
+			if where := told.of(word); where != nil {
 				t.Errorf("person=%s: %q stands in %v", who, word, where)
 			}
 		}
@@ -156,12 +166,12 @@ func TestNothingTellsOfAWithheldPerson(t *testing.T) {
 			"and so do others", "also in the group", "between us", "here it is", "nobody is named in the text", "see the subject",
 			"an answer", "the weather is fine, chandelier, chan", "the minutes", "to Lei alone", "lei@acme.example",
 		} {
-			if p.tells(stays) == nil {
+			if told.of(stays) == nil {
 				t.Errorf("person=%s: %q is withheld as well", who, stays)
 			}
 		}
-		if called := who == "Chan Tai Man"; called != (p.tells("the words of a namesake") == nil) { // a name calls everybody who has it
-			t.Errorf("person=%s: the words of a namesake stand in %v", who, p.tells("the words of a namesake"))
+		if called := who == "Chan Tai Man"; called != (told.of("the words of a namesake") == nil) { // a name calls everybody who has it
+			t.Errorf("person=%s: the words of a namesake stand in %v", who, told.of("the words of a namesake"))
 		}
 		for _, claim := range []string{"claim.persons_withheld", "claim.persons_may_remain"} {
 			if !slices.Contains(p.Cover.Claims, claim) || !strings.Contains(p.view(), lang.Text(lang.English, claim)) {

@@ -5,8 +5,8 @@
 // It is small on purpose, so that a court's expert can read all of it: this file, packages evidence/verify, proof, canon and the
 // root package. Built with -trimpath from the same source it is the same file everywhere.
 //
-// Exit codes, of several bundles the gravest: 0 proven; 1 not proven, because no key that was given vouches for the bundle or the
-// file could not be read; 2 wrong use; 3 damage found.
+// Exit codes, of several bundles the gravest: 0 proven; 1 not proven, because no key that was given vouches for the bundle, the file is
+// no bundle, or it could not be read; 2 wrong use; 3 damage found.
 package main
 
 import (

@@ -75,7 +75,7 @@ func readSmall(path string) ([]byte, error) {
 	return text, nil
 }
 
-// verify checks a bundle: 0 proven, 1 not proven because no key vouches for it, or the file cannot be read, 3 damage.
+// verify checks a bundle: 0 proven, 1 not proven because no key vouches for it, it is no bundle or it cannot be read, 3 damage.
 func (p *program) verify(path string, trust verify.Trust) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *program) verify(path string, trust verify.Trust) error {
 		return nil
 	case verify.Damaged:
 		return exit(codeDamaged)
-	case verify.Unproven, verify.Unreadable:
+	case verify.Unproven, verify.Unreadable, verify.NoBundle:
 	}
 	return exit(codeFailed)
 }

@@ -17,6 +17,7 @@ const (
 	Unproven   Verdict = "unproven-trust" // everything agrees, but no key of the caller vouches for it: anybody could have made it
 	Damaged    Verdict = "damaged"        // something differs; the findings say what
 	Unreadable Verdict = "unreadable"     // the machine could not read the file: nothing can be said
+	NoBundle   Verdict = "no-bundle"      // nothing in the file is of a bundle: nothing is proven by it
 )
 
 func (v Verdict) key() string {
@@ -27,6 +28,8 @@ func (v Verdict) key() string {
 		return "verify.verdict.unproven"
 	case Unreadable:
 		return "verify.verdict.unreadable"
+	case NoBundle:
+		return "verify.verdict.nobundle"
 	default:
 		return "verify.verdict.damaged"
 	}
@@ -137,6 +140,8 @@ type Report struct {
 	Streams      []Stream   `json:"streams,omitempty"`
 	Unchecked    []string   `json:"unchecked,omitempty"` // time-stamps and signatures, which this release does not check
 
+	Looks string `json:"looks,omitempty"` // under a verdict NoBundle: zip, text, other
+
 	// Cause is the error of the machine under a verdict Unreadable.
 	Cause error `json:"-"`
 }
@@ -157,6 +162,8 @@ func (v *verification) finish() Report {
 	switch {
 	case total > 0:
 		r.Verdict = Damaged
+	case r.Looks != "":
+		r.Verdict = NoBundle
 	case v.machine != nil:
 		r.Verdict = Unreadable
 	case r.Trusted == "":
@@ -183,10 +190,12 @@ const mostLines = 50
 // cannot prove.
 func (r Report) Words() []Paragraph {
 	verdict := Paragraph{Heading: Sentence{r.Verdict.key(), nil}}
-	if r.Verdict == Unreadable {
-		return []Paragraph{verdict}
-	}
 	switch {
+	case r.Verdict == Unreadable:
+		return []Paragraph{verdict}
+	case r.Verdict == NoBundle:
+		verdict.Lines = append(verdict.Lines, Sentence{looksKey(r.Looks), nil}, Sentence{"verify.nobundle.ask", nil})
+		return []Paragraph{verdict}
 	case r.Verdict == Unproven && r.Other != "":
 		verdict.Lines = append(verdict.Lines, Sentence{"verify.key.other", []any{r.Other, r.Key}})
 	case r.Verdict == Unproven:
@@ -204,6 +213,16 @@ func (r Report) Words() []Paragraph {
 		return append(paragraphs, p) // a damaged bundle proves nothing as a whole: no sentence may suggest otherwise
 	}
 	return append(paragraphs, r.proven(), r.provenance(), r.streams(), r.withheld(), r.cannot())
+}
+
+func looksKey(looks string) string {
+	switch looks {
+	case looksLikeZip:
+		return "verify.nobundle.zip"
+	case looksLikeText:
+		return "verify.nobundle.text"
+	}
+	return "verify.nobundle.other"
 }
 
 func (r Report) proven() Paragraph {

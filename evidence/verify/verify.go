@@ -100,6 +100,14 @@ func Verify(bundle io.ReaderAt, size int64, trust Trust, limits Limits) Report {
 	v := &verification{limits: limits, trust: trust, proofs: map[int64]*proofFile{}}
 	v.source = &meter{source: bundle, of: size, tell: limits.Progress}
 	c, err := openContainer(v.source, size, limits)
+	var damaged *Fault
+	if errors.As(err, &damaged) || err == nil && !slices.ContainsFunc(c.entries, func(e *entry) bool { return onlyInBundles(e.name) }) {
+		looks, machine := foreign(v.source, size)
+		if v.report.Looks = looks; looks != "" {
+			return v.finish()
+		}
+		err = errors.Join(err, machine)
+	}
 	if err != nil {
 		v.contentError(nil, err)
 		return v.finish()

@@ -358,6 +358,64 @@ func TestDishonestCourier(t *testing.T) {
 	}
 }
 
+// TestWhatNeverWasABundle is told from a bundle that was harmed, and is not proven either.
+func TestWhatNeverWasABundle(t *testing.T) {
+	f := newFixture(t, 12)
+	bundle := f.pack()
+	names, files := unpack(t, bundle)
+	var other bytes.Buffer // as any archiver packs: a bundle among other files
+	w := zip.NewWriter(&other)
+	for name, content := range map[string][]byte{"case.asice": bundle, "records.jsonl": []byte("{}"), "SHA256SUMS": nil} {
+		part, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		f.must(err)
+		_, err = part.Write(content)
+		f.must(err)
+	}
+	f.must(w.SetComment("of the office"))
+	f.must(w.Close())
+	foreign := map[string][]byte{"mimetype": []byte(MediaType), "META-INF/signatures.p7s": []byte("x"), "letter.txt": []byte("y")}
+	for name, c := range map[string]struct {
+		content []byte
+		looks   string
+	}{
+		"a text":                           {[]byte(strings.Repeat("no zip, ni 壓縮檔\n", 9000)), looksLikeText},
+		"an unpacked file":                 {files[nameView], looksLikeText},
+		"records of a bundle":              {files[nameRecords], looksLikeText},
+		"bytes":                            {bytes.Repeat([]byte{0, 0xff, 'P', 'K'}, 100_000), looksLikeOther},
+		"a zip with a bundle in it":        {other.Bytes(), looksLikeZip},
+		"a zip of nothing":                 {zipOf(nil, nil), looksLikeZip},
+		"another container of its kind":    {zipOf([]string{"mimetype", "META-INF/signatures.p7s", "letter.txt"}, foreign), looksLikeZip},
+		"the end of a zip alone, too much": {append([]byte("PK\x05\x06"), make([]byte, 18)...)[:21], looksLikeOther},
+	} {
+		r := check(c.content, f.trust())
+		if r.Verdict != NoBundle || r.Looks != c.looks || len(r.Findings) != 0 {
+			t.Errorf("%s: got %s %q %v, want %s %q", name, r.Verdict, r.Looks, keysOf(r), NoBundle, c.looks)
+		}
+		if words := r.Words(); len(words) != 1 || len(words[0].Lines) != 2 {
+			t.Errorf("%s: %v", name, words)
+		}
+	}
+	// Whoever removes what a bundle is known by, one thing after the other, gets no other word than damage until nothing is left.
+	packed := bytes.Clone(bundle)
+	if r := check(bytes.ReplaceAll(packed, []byte("PK\x05\x06"), []byte("QK\x05\x06")), f.trust()); r.Verdict != Damaged {
+		t.Errorf("without its end: got %s", r.Verdict)
+	}
+	packed = append(make([]byte, 69), packed[69:]...)
+	if r := check(packed, f.trust()); r.Verdict != Damaged {
+		t.Errorf("without its beginning: got %s", r.Verdict)
+	}
+	packed = packed[:len(packed)-endLength]
+	if r := check(packed, f.trust()); r.Verdict != Damaged {
+		t.Errorf("without beginning and end: got %s", r.Verdict)
+	}
+	for _, name := range names[:len(names)-1] {
+		packed = bytes.ReplaceAll(packed, []byte(name), bytes.Repeat([]byte("x"), len(name)))
+		if r := check(packed, f.trust()); r.Verdict == Proven || r.Verdict == Unproven {
+			t.Errorf("without the name %s: got %s", name, r.Verdict)
+		}
+	}
+}
+
 // TestFindingNamesPlace wants the event, the field and what differs.
 func TestFindingNamesPlace(t *testing.T) {
 	f := newFixture(t, 30)

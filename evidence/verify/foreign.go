@@ -1,0 +1,140 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"unicode/utf8"
+)
+
+// A file in which nothing speaks of a bundle is called no bundle, so that whoever picked the wrong file is not told of damage. That is
+// no milder: it proves nothing either. What was ever a bundle is damage as long as a trace of it is left: its first bytes, which are
+// the same in every bundle, or the header of a file that only bundles have. Nobody can be kept from removing every trace; what is left
+// then is in nobody's favour.
+
+// What a file that is no bundle looks like, for advice.
+const (
+	looksLikeZip   = "zip"
+	looksLikeText  = "text"
+	looksLikeOther = "other"
+)
+
+const (
+	headBytes = 64 << 10 // what is looked through at the beginning: mimetype and records.jsonl come first
+	tailBytes = 1 << 20  // and at the end: the directory
+	byChance  = 1        // names of a bundle that another zip may have
+)
+
+// firstBytes are those of every bundle: header and content of mimetype.
+var firstBytes = func() []byte {
+	var out bytes.Buffer
+	w, err := NewWriter(&out)
+	if err == nil {
+		err = w.zip.Flush()
+	}
+	if err != nil {
+		panic(err) // it writes to memory
+	}
+	return out.Bytes()
+}()
+
+// foreign returns what a file looks like in which no trace of a bundle is, and nothing when there is one. The error is of the machine.
+func foreign(source io.ReaderAt, size int64) (looks string, err error) {
+	head, tail := make([]byte, min(size, headBytes)), make([]byte, min(size, tailBytes))
+	if err := readFull(source, head, 0); err != nil {
+		return "", err
+	}
+	if err := readFull(source, tail, size-int64(len(tail))); err != nil {
+		return "", err
+	}
+	names, isZip := directoryNames(tail)
+	ours := 0
+	for _, name := range names {
+		if onlyInBundles(name) {
+			ours++
+		}
+	}
+	switch {
+	case bytes.HasPrefix(firstBytes, head): // it ends before it could say more
+		return "", nil
+	case isZip && ours > byChance:
+		return "", nil
+	case isZip: // also one that holds a bundle
+		return looksLikeZip, nil
+	case bytes.Contains(head, firstBytes[localLength:]), hasHeader(head), hasHeader(tail):
+		return "", nil
+	case isText(head):
+		return looksLikeText, nil
+	}
+	return looksLikeOther, nil
+}
+
+// isText reports whether the beginning of a file is text; its last character may be cut.
+func isText(head []byte) bool {
+	for cut := range min(utf8.UTFMax, len(head)) {
+		if utf8.Valid(head[:len(head)-cut]) {
+			return bytes.IndexByte(head, 0) < 0
+		}
+	}
+	return false
+}
+
+// onlyInBundles reports whether a name is one that other archives do not have.
+func onlyInBundles(name string) bool {
+	switch name {
+	case nameCover, nameRecords, nameCustody, nameVKey, namePEM, nameHowTo, nameNote:
+		return true
+	}
+	k, _, _ := kindOf(name)
+	return k == kindFile || k == kindProof || k == kindGrowth || k == kindOlder || k == kindRotation
+}
+
+// directoryNames reads the names in the directory of a zip from the end of a file, by any form that zips have but zip64; whole reports
+// that it is all there.
+func directoryNames(tail []byte) (names []string, whole bool) {
+	le := binary.LittleEndian
+	end := bytes.LastIndex(tail, le.AppendUint32(nil, endSignature))
+	if end < 0 || len(tail)-end < endLength || int(le.Uint16(tail[end+20:])) != len(tail)-end-endLength {
+		return nil, false
+	}
+	length, count := int64(le.Uint32(tail[end+12:])), int(le.Uint16(tail[end+10:]))
+	if length > int64(end) {
+		return nil, false
+	}
+	dir := tail[int64(end)-length : end]
+	for range count {
+		if len(dir) < centralLength || le.Uint32(dir) != centralSignature {
+			return nil, false
+		}
+		name, more := int(le.Uint16(dir[28:])), int(le.Uint16(dir[30:]))+int(le.Uint16(dir[32:]))
+		if len(dir) < centralLength+name+more {
+			return nil, false
+		}
+		names = append(names, string(dir[centralLength:centralLength+name]))
+		dir = dir[centralLength+name+more:]
+	}
+	return names, len(dir) == 0
+}
+
+// hasHeader reports whether the header of a file that only bundles have stands somewhere, whatever the rest is.
+func hasHeader(text []byte) bool {
+	le := binary.LittleEndian
+	for _, form := range [...]struct{ signature, length, nameLength int }{{localSignature, localLength, 26}, {centralSignature, centralLength, 28}} {
+		signature := le.AppendUint32(nil, uint32(form.signature))
+		for rest := text; ; rest = rest[1:] {
+			at := bytes.Index(rest, signature)
+			if at < 0 {
+				break
+			}
+			rest = rest[at:]
+			if len(rest) < form.length {
+				break
+			}
+			name := rest[form.length:]
+			if n := int(le.Uint16(rest[form.nameLength:])); n <= len(name) && n <= maxEntryName && onlyInBundles(string(name[:n])) {
+				return true
+			}
+		}
+	}
+	return false
+}
