@@ -187,8 +187,17 @@ func (p *program) userRequestCommand() *cobra.Command {
 	return cmd
 }
 
+// listRequests shows what waits for an approval to whoever may give it, and to whoever may browse.
 func (s *session) listRequests(ctx context.Context) error {
-	if err := s.may(ctx, permit.ActBrowse); err != nil {
+	act := permit.ActBrowse
+	approves, err := permit.Scopes(ctx, s.Main, s.actor.User, permit.ActApprove)
+	if err != nil {
+		return err
+	}
+	if len(approves) > 0 {
+		act = permit.ActApprove
+	}
+	if err := s.may(ctx, act); err != nil {
 		return err
 	}
 	requests, err := permit.Requests(ctx, s.Main)
