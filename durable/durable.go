@@ -15,7 +15,8 @@
 //
 // Not guaranteed. An error of the last step, the sync of the directory, means
 // that the new content is in place but might not survive a power cut. Disks
-// that lie about flushing their cache cannot be found out from here. On
+// that lie about flushing their cache cannot be found out from here (on macOS
+// os.File.Sync asks for F_FULLFSYNC, which empties the disk's cache too). On
 // Windows directories cannot be synced: names are changed with
 // MOVEFILE_WRITE_THROUGH instead and removals are as durable as the file
 // system's own journal. Nothing here locks: two writers of one path are both

@@ -2,26 +2,17 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// peer returns the user at the other end of the connection, as the kernel knows it (SO_PEERCRED, unix(7)).
-func peer(conn *net.UnixConn) (uid int, err error) {
-	raw, err := conn.SyscallConn()
+// peerOf asks for SO_PEERCRED (unix(7)).
+func peerOf(fd int) (uid int, err error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return 0, err
-	}
-	var cred *unix.Ucred
-	var failed error
-	if err := raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return 0, err
-	}
-	if failed != nil {
-		return 0, failed
 	}
 	return int(cred.Uid), nil
 }
