@@ -23,7 +23,7 @@ type version struct {
 	many          bool   // one import told several contents
 	plain         bool   // the row does not say what was told last
 
-	here    map[digest]bool // told in this page
+	here    []digest // told in this page
 	changed bool
 }
 
@@ -45,12 +45,12 @@ func (d *Desk) version(t versions, it *item, feed Feed, known map[mac]seen) (v *
 	if v = t[it.key]; v != nil {
 		return v, false, nil
 	}
-	v = &version{key: it.key, here: map[digest]bool{}}
+	v = &version{key: it.key}
 	t[it.key] = v
 	row, stored := known[it.key]
 	if !stored {
 		v.first, v.latest, v.by = it.digest, it.digest, tagOf(feed)
-		v.here[it.digest] = true
+		v.here = append(v.here, it.digest)
 		return v, true, nil
 	}
 	v.seq = row.seq
@@ -105,7 +105,7 @@ func (d *Desk) isChange(ctx context.Context, feed Feed, v *version, it *item, kn
 		return false, nil
 	}
 	_, told := known[d.editKey(feed.Source, it, it.content.Fields.Get("source_key"))]
-	told = told || it.digest == v.first || v.here[it.digest]
+	told = told || it.digest == v.first || slices.Contains(v.here, it.digest)
 	if told && (v.many || v.plain || feed.Again) {
 		return false, nil
 	}
@@ -122,7 +122,7 @@ func (d *Desk) isChange(ctx context.Context, feed Feed, v *version, it *item, kn
 		return false, nil
 	}
 	v.latest, v.by, v.plain = it.digest, tagOf(feed), false
-	v.here[it.digest] = true
+	v.here = append(v.here, it.digest)
 	return true, nil
 }
 
@@ -141,7 +141,7 @@ func (d *Desk) isCompletion(ctx context.Context, feed Feed, v *version, it *item
 	if _, brought := known[key]; err != nil || brought {
 		return false, err
 	}
-	v.here[it.digest] = true
+	v.here = append(v.here, it.digest)
 	return true, nil
 }
 
