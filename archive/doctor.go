@@ -225,7 +225,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// disk asks for room: cleaning and backing up each write the main database once more.
+// disk asks for room: backing up writes the main database once more, and cleaning it after an erasure twice (db.Scrub).
 func (x *examination) disk() error {
 	n := &x.h.Numbers
 	for _, name := range []string{databaseName, databaseName + "-wal", keysName} {
@@ -239,7 +239,7 @@ func (x *examination) disk() error {
 	}
 	n.Free = free
 	switch need := n.Files[databaseName]; {
-	case free < leastFree || free < need:
+	case free < leastFree || free < 2*need:
 		x.find("disk", Bad, "full", bytesOf(free), bytesOf(max(leastFree, 3*need)))
 	case free < 3*need || free < 5*leastFree:
 		x.find("disk", Warn, "low", bytesOf(free), bytesOf(max(5*leastFree, 3*need)))

@@ -495,7 +495,7 @@ func (d *DB) checkpoint(ctx context.Context, mode string) error {
 }
 
 // Scrub copies the log back, truncates it and, when compact is set, rebuilds the file: what was deleted before is then in neither
-// (with Forgetful). It waits for readers up to ten seconds.
+// (with Forgetful). Rebuilding needs free space for two copies of the file. It waits for readers up to ten seconds.
 func (d *DB) Scrub(ctx context.Context, compact bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -503,7 +503,7 @@ func (d *DB) Scrub(ctx context.Context, compact bool) error {
 		return errClosed
 	}
 	if compact {
-		if _, err := d.conn.ExecContext(ctx, "VACUUM"); err != nil {
+		if err := d.compact(ctx); err != nil {
 			return fmt.Errorf("compact %s: %w", filepath.Base(d.path), explain(err))
 		}
 	}
