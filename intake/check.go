@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"guia"
@@ -28,7 +30,8 @@ type told struct {
 	seq      guia.Seq
 	imported string
 	readings []reading
-	like     mac // zero when it has no such row
+	item     *item // with what it says; nil when that is never looked for
+	linked   bool  // to another record of its message
 }
 
 // reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one.
@@ -81,16 +84,34 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 		for _, way := range r.waiting[i].readings {
 			macs = append(macs, way.mac)
 		}
-		if r.waiting[i].like != (mac{}) {
-			macs = append(macs, r.waiting[i].like)
+		if it := r.waiting[i].item; it != nil {
+			macs = append(macs, it.like)
 		}
 	}
 	stored, err := r.d.lookUp(ctx, macs)
 	if err != nil {
 		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
 	}
+	macs = macs[:0]
 	for i := range r.waiting {
-		if t := &r.waiting[i]; !r.isKnown(t, stored) || !r.isAlike(t, stored) {
+		if it := r.waiting[i].item; it != nil && stored[it.like].seq != r.waiting[i].seq { // others say the same
+			for n := 1; n < mostAlike; n++ {
+				macs = append(macs, r.d.like(it, n))
+			}
+		}
+	}
+	places, err := r.d.lookUp(ctx, macs)
+	if err != nil {
+		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+	}
+	maps.Copy(stored, places)
+	for i := range r.waiting {
+		t := &r.waiting[i]
+		alike, err := r.isAlike(ctx, t, stored)
+		if err != nil {
+			return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+		}
+		if !r.isKnown(t, stored) || !alike {
 			wanting = append(wanting, t.seq)
 		}
 	}
@@ -112,21 +133,53 @@ func (r *Recognition) isKnown(t *told, stored map[mac]seen) (known bool) {
 	return known
 }
 
-// isAlike reports whether the event, or an earlier one, is recognised by what it says.
-func (r *Recognition) isAlike(t *told, stored map[mac]seen) bool {
-	if t.like == (mac{}) {
-		return true
+// isAlike reports whether the event, or another record of its message, is recognised by what it says.
+func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen) (bool, error) {
+	if t.item == nil {
+		return true, nil
 	}
-	row, ok := stored[t.like]
-	if !ok || row.seq != t.seq {
-		return ok && row.seq < t.seq || r.forgot
+	for n := range mostAlike {
+		place := t.item.like
+		if n > 0 {
+			place = r.d.like(t.item, n)
+		}
+		if row, ok := stored[place]; ok && row.seq == t.seq {
+			r.rows++
+			return r.isOf(t.imported, row.content), nil
+		}
 	}
-	r.rows++
-	if t.imported == "" || r.instances[t.imported] == "" { // one import, one instance
-		r.instances[t.imported] = string(row.content)
-		return len(row.content) == 8
+	if t.linked {
+		return r.isLinked(ctx, t)
 	}
-	return r.instances[t.imported] == string(row.content)
+	first, ok := stored[t.item.like]
+	return ok && first.seq < t.seq || r.forgot, nil
+}
+
+// isOf reports whether the instance is that of the import.
+func (r *Recognition) isOf(imported string, instance []byte) bool {
+	if imported == "" || r.instances[imported] == "" { // one import, one instance
+		r.instances[imported] = string(instance)
+		return len(instance) == len(digest{})
+	}
+	return r.instances[imported] == string(instance)
+}
+
+// isLinked reports whether the row by which the event is linked is what was written. Events that were linked before there were such
+// rows have none.
+func (r *Recognition) isLinked(ctx context.Context, t *told) (bool, error) {
+	for n := range mostAlike {
+		links, err := r.d.linksTo(ctx, r.d.like(t.item, n))
+		if err != nil {
+			return false, err
+		}
+		for link, row := range links {
+			if row.seq == t.seq {
+				r.rows++
+				return bytes.Equal(row.content, r.d.linkSeal(link, row.seq)), nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // tell computes how the event's record would be recognised.
@@ -148,8 +201,8 @@ func (d *Desk) tell(e *guia.Event) told {
 		d.identify(Feed{Source: e.Source}, it)
 		if !edit {
 			t.readings = append(t.readings, reading{it.key, it.digest})
-			if f.Get("same_as") == "" {
-				t.like = it.like
+			if it.like != (mac{}) {
+				t.item, t.linked = it, f.Get("same_as") != ""
 			}
 		}
 		changed := d.editKey(e.Source, it, f.Get("source_key"))

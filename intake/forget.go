@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -21,13 +22,21 @@ func (d *Desk) Hold() (release func()) {
 type Forgetting struct {
 	seen       []mac
 	tombstones []mac
-	firsts     map[mac][]byte // rows of keys that also tell of what is forgotten, and what is to be left of them
+	trimmed    map[mac][]byte // rows of keys that also tell of what is forgotten, and what is to be left of them
+	heirs      map[mac]heir   // rows of what a message says, and who takes the place of the forgotten first record
+}
+
+// heir is a record that is linked to a forgotten one.
+type heir struct {
+	link mac
+	seq  guia.Seq
 }
 
 // PrepareForget finds what intake knows of the events, while they can still be read. The desk must be held.
 func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgetting, error) {
-	f := &Forgetting{firsts: map[mac][]byte{}}
+	f := &Forgetting{trimmed: map[mac][]byte{}}
 	keys := map[mac]bool{}
+	var firsts []mac // rows of what forgotten events said before others
 	gone := make(map[uint64]bool, len(events))
 	for i := range events {
 		e := &events[i]
@@ -52,11 +61,35 @@ func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgett
 		switch {
 		case gone[seq]:
 			f.seen = append(f.seen, mac(key))
+			if !bytes.Equal(content, d.linkSeal(mac(key), guia.Seq(seq))) {
+				firsts = append(firsts, mac(key))
+			}
 		case keys[mac(key)] && len(content) > plainContent:
-			f.firsts[mac(key)] = content[:plainContent]
+			f.trimmed[mac(key)] = content[:plainContent]
 		}
 	}
-	return f, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
+	}
+	f.heirs, err = d.findHeirs(ctx, firsts, gone)
+	return f, err
+}
+
+// findHeirs finds, for the messages whose first record is forgotten, the first of those that are linked to it and stay.
+func (d *Desk) findHeirs(ctx context.Context, firsts []mac, gone map[uint64]bool) (map[mac]heir, error) {
+	heirs := map[mac]heir{}
+	for _, first := range firsts {
+		links, err := d.linksTo(ctx, first)
+		if err != nil {
+			return nil, fmt.Errorf("find records of a forgotten message: %w", err)
+		}
+		for link, row := range links {
+			if h, ok := heirs[first]; !gone[uint64(row.seq)] && (!ok || row.seq < h.seq) {
+				heirs[first] = heir{link, row.seq}
+			}
+		}
+	}
+	return heirs, nil
 }
 
 // Forget replaces recognition by tombstones, in the transaction that forgets the events.
@@ -66,8 +99,16 @@ func (d *Desk) Forget(tx *db.Tx, f *Forgetting) error {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 	}
-	for m, content := range f.firsts {
+	for m, content := range f.trimmed {
 		if _, err := tx.Exec("UPDATE intake_seen SET content = ? WHERE mac = ?", content, m[:]); err != nil {
+			return fmt.Errorf("forget recognition: %w", err)
+		}
+	}
+	for first, h := range f.heirs {
+		if _, err := tx.Exec("DELETE FROM intake_seen WHERE mac = ?", h.link[:]); err != nil {
+			return fmt.Errorf("forget recognition: %w", err)
+		}
+		if _, err := tx.Exec("INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)", first[:], uint64(h.seq), h.link[linkShared:]); err != nil {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 	}

@@ -19,18 +19,14 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"guia"
 	"guia/classify"
 	"guia/db"
 	"guia/durable"
-	"guia/lang"
 	"guia/ledger"
 	"guia/source"
 	"guia/vault"
@@ -159,16 +155,14 @@ type item struct {
 	text    string
 	minute  int64 // when it was said, in minutes since 1970; 0 when unknown or not a message
 	key     mac   // by its key at the source
-	like    mac   // by what it says; zero when it says too little
+	like    mac   // by what it says; zero when it says too little, or enough records say it
+	linked  bool  // it is another record of a message that was told
 	digest  digest
 	sealed  vault.Sealed
 }
 
 // mac is a keyed hash behind a prefix that keeps neighbours together, so that an import touches few pages.
 type mac [20]byte
-
-// likeLength is the least number of characters of a text that is recognised without its sender.
-const likeLength = 24
 
 // identify computes the keyed hashes of a record.
 func (d *Desk) identify(feed Feed, it *item) {
@@ -179,39 +173,13 @@ func (d *Desk) identify(feed Feed, it *item) {
 	if it.minute == 0 || it.text == "" {
 		return
 	}
-	text, sender := collapse(it.text), ""
-	if len(text) < 4*likeLength && utf8.RuneCountInString(text) < likeLength {
-		if sender = strings.ToLower(c.Fields.Get("sender.name")); sender == "" {
-			return // "ok" from nobody is not the same as "ok" from nobody
-		}
-	}
-	it.like = prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
+	it.like = d.like(it, 0)
 }
 
 // seenKey is by what the first record of a key at a source is recognised.
 func (d *Desk) seenKey(source guia.SourceName, stream, key string) mac {
 	owner := d.vault.StreamOwner(source, stream)
 	return prefixed(binary.BigEndian.Uint32(owner[:4]), d.vault.MAC("seen:key", string(source), stream, key))
-}
-
-// collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.
-func collapse(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	space := true
-	for i := range len(s) {
-		switch c := s[i]; c {
-		case ' ', '\t', '\n', '\r':
-			if !space {
-				b.WriteByte(' ')
-			}
-			space = true
-		default:
-			b.WriteByte(c)
-			space = false
-		}
-	}
-	return strings.TrimSuffix(b.String(), " ")
 }
 
 // about is what else makes a record another one: for a directory entry everything about the person or the conversation, for a message
@@ -265,8 +233,8 @@ type seen struct {
 // the items to be stored, and the keys of which it is to be remembered what was told last.
 func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*item, versions, Counts, error) {
 	var counts Counts
-	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
-	known, err := d.known(ctx, feed, pending)
+	instance := d.instance(feed)
+	known, err := d.known(ctx, feed, pending, instance)
 	if err != nil {
 		return nil, nil, counts, err
 	}
@@ -299,16 +267,12 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 			fresh = append(fresh, it)
 			continue
 		}
-		if other, ok := known[it.like]; ok && it.like != (mac{}) && string(other.content) != string(instance[:8]) {
-			e, err := d.ledger.Event(ctx, other.seq)
-			if err != nil {
-				return nil, nil, counts, err
-			}
-			if sameSender(e.Fields, it.content.Fields) {
-				it.content.Fields.Set("same_as", e.Record.String())
-				it.like = mac{} // the first one stays the one to be found
-				counts.Linked++
-			}
+		linked, err := d.link(ctx, it, instance, known)
+		if err != nil {
+			return nil, nil, counts, err
+		}
+		if linked {
+			counts.Linked++
 		}
 		fresh = append(fresh, it)
 	}
@@ -328,7 +292,7 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 }
 
 // known identifies the items and finds the rows that may recognise them.
-func (d *Desk) known(ctx context.Context, feed Feed, pending []*item) (map[mac]seen, error) {
+func (d *Desk) known(ctx context.Context, feed Feed, pending []*item, instance digest) (map[mac]seen, error) {
 	macs := make([]mac, 0, 2*len(pending))
 	for _, it := range pending {
 		d.identify(feed, it)
@@ -343,12 +307,17 @@ func (d *Desk) known(ctx context.Context, feed Feed, pending []*item) (map[mac]s
 	}
 	macs = macs[:0]
 	for _, it := range pending {
-		if row, stored := known[it.key]; stored && !strings.HasPrefix(string(row.content), string(it.digest[:])) {
+		row, stored := known[it.key]
+		_, said := known[it.like]
+		switch {
+		case !stored && said:
+			macs = append(macs, d.saidMACs(it, instance)...)
+		case stored && !strings.HasPrefix(string(row.content), string(it.digest[:])):
 			macs = append(macs, d.editKey(feed.Source, it, it.content.Fields.Get("source_key")))
 		}
 	}
-	edits, err := d.lookUp(ctx, macs)
-	maps.Copy(known, edits)
+	more, err := d.lookUp(ctx, macs)
+	maps.Copy(known, more)
 	return known, err
 }
 
@@ -372,30 +341,6 @@ func (d *Desk) completed(of digest) (fresh digest) {
 	sum := d.vault.MAC("seen:completed", hex.EncodeToString(of[:]))
 	copy(fresh[:], sum[:])
 	return fresh
-}
-
-// sameSender reports whether two sources may mean the same person: one of them names nobody, or they share an address or a part of a
-// name. Two people who say the same in the same minute are two people.
-func sameSender(a, b guia.Fields) bool {
-	words := func(f guia.Fields) map[string]bool {
-		all := map[string]bool{}
-		for _, name := range []string{"sender.name", "sender.address", "sender.key"} {
-			value := lang.Fold(f.Get(name))
-			for _, w := range strings.FieldsFunc(value, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-				if utf8.RuneCountInString(w) > 1 {
-					all[w] = true
-				}
-			}
-		}
-		return all
-	}
-	mine, theirs := words(a), words(b)
-	for w := range mine {
-		if theirs[w] {
-			return true
-		}
-	}
-	return len(mine) == 0 || len(theirs) == 0
 }
 
 // makeEdit turns a record whose key is known with another content into a fact of its own: an edit, recognised by key and content.
@@ -533,7 +478,6 @@ func giveUp(c *vault.Content, field string) bool {
 
 // commit stores the items, how they will be recognised, and the cursor, in one transaction of the ledger.
 func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, told versions, at Progress) ([]guia.Seq, error) {
-	instance := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
 	weight := 0
 	sealed := make([]vault.Sealed, len(items))
 	for i, it := range items {
@@ -546,7 +490,7 @@ func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, told versio
 		if seqs, err = tx.Append(sealed...); err != nil {
 			return err
 		}
-		if err := remember(tx.Tx, items, seqs, instance[:8]); err != nil {
+		if err := d.remember(tx.Tx, items, seqs, d.instance(feed)); err != nil {
 			return fmt.Errorf("store recognition: %w", err)
 		}
 		if err := d.rememberVersions(tx.Tx, told); err != nil {
@@ -561,12 +505,15 @@ func (d *Desk) commit(ctx context.Context, feed Feed, items []*item, told versio
 }
 
 // remember stores the recognition rows, in ascending order, many a statement.
-func remember(tx *db.Tx, items []*item, seqs []guia.Seq, instance []byte) error {
+func (d *Desk) remember(tx *db.Tx, items []*item, seqs []guia.Seq, instance digest) error {
 	rows := make([]seenRow, 0, 2*len(items))
 	for i, it := range items {
 		rows = append(rows, seenRow{it.key, seqs[i], it.digest[:]})
-		if it.like != (mac{}) {
-			rows = append(rows, seenRow{it.like, seqs[i], instance})
+		switch {
+		case it.linked:
+			rows = append(rows, seenRow{it.like, seqs[i], d.linkSeal(it.like, seqs[i])})
+		case it.like != (mac{}):
+			rows = append(rows, seenRow{it.like, seqs[i], instance[:]})
 		}
 	}
 	sortRows(rows)
@@ -580,7 +527,7 @@ func remember(tx *db.Tx, items []*item, seqs []guia.Seq, instance []byte) error 
 		for _, r := range rows[:n] {
 			args = append(args, r.mac[:], uint64(r.seq), r.content)
 		}
-		// A text that was said before in this minute is found by its first record.
+		// An edit back to an earlier text is recognised by the row of the first that said it.
 		query := "INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)" + strings.Repeat(", (?, ?, ?)", n-1) + " ON CONFLICT (mac) DO NOTHING"
 		if _, err := tx.Exec(query, args...); err != nil {
 			return err

@@ -175,7 +175,6 @@ type seenRow struct {
 	content []byte
 }
 
-// sortRows puts the first record of what is told twice before the second.
 func sortRows(rows []seenRow) {
-	slices.SortFunc(rows, func(a, b seenRow) int { return cmp.Or(bytes.Compare(a.mac[:], b.mac[:]), cmp.Compare(a.seq, b.seq)) })
+	slices.SortFunc(rows, func(a, b seenRow) int { return bytes.Compare(a.mac[:], b.mac[:]) })
 }

@@ -1,0 +1,169 @@
+package intake
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"guia"
+	"guia/lang"
+)
+
+// The records of one message are found by what it says, and by the minute in which it was said. Somebody may say the same twice in a
+// minute, so the records of one text have places: the first that an instance of a source tells belongs to the first that another one
+// told, the second to the second. At each place there is a row of the record that told it first, and one of each record that is linked
+// to it. Of the same text by two people each has a place of its own.
+
+const (
+	// likeLength is the least number of characters of a text that is recognised without its sender.
+	likeLength = 24
+	// mostAlike is how many records of one instance that say the same in one minute are linked.
+	mostAlike = 8
+)
+
+// instance tells the instances of sources apart.
+func (d *Desk) instance(feed Feed) digest {
+	sum := d.vault.MAC("seen:instance", string(feed.Source), feed.Instance)
+	return digest(sum[:8])
+}
+
+// like is by what the n-th record that says what the item says is recognised; zero when it says too little.
+func (d *Desk) like(it *item, n int) mac {
+	text, sender := collapse(it.text), ""
+	if len(text) < 4*likeLength && utf8.RuneCountInString(text) < likeLength {
+		if sender = strings.ToLower(it.content.Fields.Get("sender.name")); sender == "" {
+			return mac{} // "ok" from nobody is not the same as "ok" from nobody
+		}
+	}
+	parts := []string{strconv.FormatInt(it.minute, 10), text, sender}
+	if n > 0 {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return prefixed(uint32(it.minute), d.vault.MAC("seen:like", parts...))
+}
+
+// linkOf is by what the record is recognised that an instance told of a message which another one had told at this place. It stands
+// beside the row of the first, and says whose it is: when the first is forgotten, this one takes its place.
+func linkOf(first mac, instance digest) (m mac) {
+	copy(m[:linkShared], first[:linkShared])
+	copy(m[linkShared:], instance[:])
+	return m
+}
+
+const linkShared = len(mac{}) - len(digest{})
+
+// linkSeal is the content of the row of a linked record.
+func (d *Desk) linkSeal(link mac, seq guia.Seq) []byte {
+	sum := d.vault.MAC("seen:link", string(link[:]), strconv.FormatUint(uint64(seq), 10))
+	return sum[:8]
+}
+
+// linksTo returns the rows of the records that are linked to the one of this row.
+func (d *Desk) linksTo(ctx context.Context, first mac) (map[mac]seen, error) {
+	low, high := linkOf(first, digest{}), linkOf(first, digest{255, 255, 255, 255, 255, 255, 255, 255})
+	rows, err := d.ledger.Database().Query(ctx, "SELECT mac, seq, content FROM intake_seen WHERE mac BETWEEN ? AND ?", low[:], high[:])
+	if err != nil {
+		return nil, err
+	}
+	found := map[mac]seen{}
+	if err := scanSeen(rows, found); err != nil {
+		return nil, err
+	}
+	delete(found, first)
+	return found, nil
+}
+
+// saidMACs are the rows that say at which place the item stands.
+func (d *Desk) saidMACs(it *item, instance digest) []mac {
+	macs := make([]mac, 0, 2*mostAlike)
+	for n := range mostAlike {
+		first := d.like(it, n)
+		macs = append(macs, first, linkOf(first, instance))
+	}
+	return macs
+}
+
+// link finds the item's place among the records that say the same, and names the first record of its message when another instance has
+// told it. known is completed by what this page tells.
+func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[mac]seen) (linked bool, err error) {
+	if it.like == (mac{}) {
+		return false, nil
+	}
+	for n := range mostAlike {
+		if n > 0 {
+			it.like = d.like(it, n)
+		}
+		own := linkOf(it.like, instance)
+		row, told := known[it.like]
+		_, mine := known[own]
+		switch {
+		case !told:
+			known[it.like] = seen{content: instance[:]}
+			return false, nil
+		case mine || string(row.content) == string(instance[:]):
+			continue
+		}
+		e, err := d.ledger.Event(ctx, row.seq)
+		if err != nil {
+			return false, err
+		}
+		if sameSender(e.Fields, it.content.Fields) {
+			first := e.Fields.Get("same_as") // of the one whose place it took
+			if first == "" {
+				first = e.Record.String()
+			}
+			it.content.Fields.Set("same_as", first)
+			it.like, it.linked = own, true
+			known[own] = seen{}
+			return true, nil
+		}
+	}
+	it.like = mac{}
+	return false, nil
+}
+
+// collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.
+func collapse(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	space := true
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case ' ', '\t', '\n', '\r':
+			if !space {
+				b.WriteByte(' ')
+			}
+			space = true
+		default:
+			b.WriteByte(c)
+			space = false
+		}
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// sameSender reports whether two sources may mean the same person: one of them names nobody, or they share an address or a part of a
+// name. Two people who say the same in the same minute are two people.
+func sameSender(a, b guia.Fields) bool {
+	words := func(f guia.Fields) map[string]bool {
+		all := map[string]bool{}
+		for _, name := range []string{"sender.name", "sender.address", "sender.key"} {
+			value := lang.Fold(f.Get(name))
+			for _, w := range strings.FieldsFunc(value, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+				if utf8.RuneCountInString(w) > 1 {
+					all[w] = true
+				}
+			}
+		}
+		return all
+	}
+	mine, theirs := words(a), words(b)
+	for w := range mine {
+		if theirs[w] {
+			return true
+		}
+	}
+	return len(mine) == 0 || len(theirs) == 0
+}

@@ -1,0 +1,113 @@
+package intake_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"guia/directory"
+	"guia/guiatest"
+	"guia/intake"
+	"guia/source"
+)
+
+// groups writes what is stored of a text as messages: of each the instances whose records name it, in the order of the ledger.
+func groups(t *testing.T, d *guiatest.Directory, text string) string {
+	t.Helper()
+	var order []string
+	of := map[string]string{}
+	for seq := range d.Ledger.Size() {
+		e := event(t, d, seq)
+		if e.Text() != text {
+			continue
+		}
+		first := e.Fields.Get("same_as")
+		if first == "" {
+			first = e.Record.String()
+		}
+		if of[first] == "" {
+			order = append(order, first)
+		}
+		of[first] += e.Fields.Get("origin")
+	}
+	for i, first := range order {
+		order[i] = of[first]
+	}
+	return strings.Join(order, " ")
+}
+
+// TestWhoSaysItTwiceHasSaidItTwice: of two equal messages of one minute, another source's two are one each.
+func TestWhoSaysItTwiceHasSaidItTwice(t *testing.T) {
+	ana := source.Person{ID: "ana", Name: "Ana Sousa"}
+	rui := source.Person{ID: "rui", Name: "Rui Lam"}
+	const long = "a text that is long enough to be recognised"
+	for _, c := range []struct {
+		what, text string
+		pages      string // who told it: instance and sender, one word a page
+		want       string
+	}{
+		{"once here, once there", "ok", "aA bA", "ab"},
+		{"twice here, once there", "ok", "aAA bA", "ab a"},
+		{"twice here, twice there", "ok", "aAA bAA", "ab ab"},
+		{"page by page", "ok", "aA aA bA bA", "ab ab"},
+		{"once here, twice there", "ok", "aA bAA", "ab b"},
+		{"three instances", "ok", "aA bAA cAA", "abc bc"},
+		{"the third knows the second", "ok", "aA bAA cA aA", "abc ba"},
+		{"two people, one long text", long, "aAR bRA", "ab ab"},
+		{"a third tells of the second alone", long, "aAR cR bA", "ab ac"},
+		{"more often than is looked for", long, "aAAAAAAAAAAAA bAAAAAAAAAAAA", "ab ab ab ab ab ab ab ab a a a a b b b b"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t)
+			n := 0
+			for page := range strings.FieldsSeq(c.pages) {
+				var records []source.Record
+				for _, who := range page[1:] {
+					n++
+					r := message(fmt.Sprint(n), c.text)
+					r.Origin, r.Sender = page[:1], ana
+					if who == 'R' {
+						r.Sender = rui
+					}
+					records = append(records, r)
+				}
+				accept(t, d, feed("slack", page[:1]), records...)
+			}
+			if got := groups(t, d, c.text); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestTheNextRecordTakesThePlaceOfAForgottenOne: whoever tells the message afterwards is linked to the same one.
+func TestTheNextRecordTakesThePlaceOfAForgottenOne(t *testing.T) {
+	d := guiatest.New(t)
+	tell := func(instance, key, person string) intake.Counts {
+		t.Helper()
+		r := message(key, "the contract of the flat is ready")
+		r.Origin, r.Sender.ID = instance, person
+		_, counts := accept(t, d, feed("slack", instance), r)
+		return counts
+	}
+	tell("a", "1", "chan-1")
+	tell("b", "2", "chan-2")
+	tell("c", "3", "chan-3")
+	first := event(t, d, d.Ledger.Size()-3).Record.String()
+	gone, err := d.Forget(t.Context(), d.Owner, "", []directory.Subject{{Source: "slack", Key: "chan-1"}, {Source: "slack", Key: "chan-2"}}, nil)
+	if err != nil || gone.Events != 2 {
+		t.Fatalf("%+v, %v", gone, err)
+	}
+	if counts := tell("d", "4", "chan-4"); counts.Linked != 1 {
+		t.Errorf("after the first two were forgotten: %+v", counts)
+	}
+	if counts := tell("c", "5", "chan-3"); counts.Linked != 0 {
+		t.Errorf("said once more: %+v", counts)
+	}
+	if same := event(t, d, d.Ledger.Size()-2).Fields.Get("same_as"); same != first {
+		t.Errorf("linked to %q, want the first, %s", same, first)
+	}
+	if got := groups(t, d, "the contract of the flat is ready"); got != "cd c" {
+		t.Errorf("got %s", got)
+	}
+}
