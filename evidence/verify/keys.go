@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"guia/proof"
@@ -34,7 +35,7 @@ func (v *verification) keys() {
 	chain, err := proof.TrustChain(first, rotations)
 	switch {
 	case err != nil:
-		v.fault(stageTrust, RotationName(1), "verify.rotation.chain")
+		v.fault(stageTrust, RotationName(brokenAt(first, rotations)), "verify.rotation.chain")
 		return
 	case chain[len(chain)-1].Key.VKey() != vkey:
 		v.fault(stageTrust, nameVKey, "verify.rotation.end")
@@ -54,6 +55,14 @@ func (v *verification) keys() {
 			return
 		}
 	}
+}
+
+// brokenAt returns the number of the first rotation statement that does not continue the chain.
+func brokenAt(first string, rotations [][]byte) int {
+	return 1 + sort.Search(len(rotations)-1, func(n int) bool {
+		_, err := proof.TrustChain(first, rotations[:n+1])
+		return err != nil
+	})
 }
 
 // rotations returns the statements in order; their numbers have no holes.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
@@ -35,6 +36,7 @@ type outcome struct {
 	facts  facts
 	files  []fileUse
 	proof  *proofFile // the tlog-proof of this event
+	stray  *stray     // its proof fails
 }
 
 // fileUse is a disclosed field that names an attachment.
@@ -137,7 +139,10 @@ func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int
 			if line.index <= last {
 				find(stageLines, "", "verify.line.order", last)
 			}
-			last = max(last, line.index)
+			last = line.index
+		}
+		if line.stray != nil && len(v.strays) < mostStrays {
+			v.strays = append(v.strays, line.stray)
 		}
 		if !line.parsed {
 			continue
@@ -242,6 +247,7 @@ func (c *checker) check(text []byte) outcome {
 			c.find(stageLines, "", "verify.line.beyond", c.v.checkpoint.Size)
 		} else if proof.CheckInclusion(c.v.checkpoint.Root, c.v.checkpoint.Size, l.Index, proof.LeafHash(l.Leaf), l.Proof) != nil {
 			c.find(stageLines, "", "verify.line.proof")
+			out.stray = &stray{c.file, c.number, l.Index, proof.LeafHash(l.Leaf), slices.Clone(l.Proof)}
 		}
 	}
 	if p := c.v.proofs[l.Index]; p != nil {

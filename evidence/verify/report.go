@@ -102,10 +102,12 @@ type Withheld struct {
 	Erased   int64  `json:"erased"`
 }
 
-// Hole is a run of positions of a stream that the bundle does not show.
+// Hole is a run of positions of a stream that the bundle does not show, between two events of the stream that it shows.
 type Hole struct {
-	From int64 `json:"from"`
-	To   int64 `json:"to"`
+	From   int64 `json:"from"`
+	To     int64 `json:"to"`
+	After  int64 `json:"after"`
+	Before int64 `json:"before"`
 }
 
 // Stream is what records.jsonl shows of one stream.
@@ -113,6 +115,8 @@ type Stream struct {
 	StreamExtent
 	Shown int64  `json:"shown"`
 	Holes []Hole `json:"holes,omitempty"` // the first 16
+
+	first, last int64 // events
 }
 
 // Report is what [Verify] found. Text that stands in it came from the bundle: only the numbers under a verdict Proven are proven,

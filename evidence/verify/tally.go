@@ -28,6 +28,7 @@ type sourceKey struct{ source, channel, grade string }
 // extent is what was seen of one stream: positions ascend with the place in the ledger.
 type extent struct {
 	from, to, shown int64
+	first, last     int64  // events
 	holes           []Hole // the first few
 }
 
@@ -36,13 +37,14 @@ const mostHoles = 16
 
 // facts are what a tally needs of a line.
 type facts struct {
+	index                       int64
 	header                      guia.Header
 	grade, channel, time        string
 	disclosed, redacted, erased int64
 }
 
 func (f *facts) take(l *Line, leaf *canon.Leaf) {
-	*f = facts{header: leaf.Header, grade: "?", channel: "?"}
+	*f = facts{index: l.Index, header: leaf.Header, grade: "?", channel: "?"}
 	for i := range l.Fields {
 		field := &l.Fields[i]
 		switch field.Withheld {
@@ -131,7 +133,7 @@ func (t *Tally) add(f *facts, custody bool) bool {
 	if m, err := guia.ParseMoment(f.time); err == nil {
 		t.widen(key, row, m)
 	}
-	return t.place(f.header.Stream, int64(f.header.Count))
+	return t.place(f.header.Stream, int64(f.header.Count), f.index)
 }
 
 // widen makes first and last of a row include m. Of two moments at the same instant the less precise one comes first.
@@ -153,19 +155,19 @@ func (t *Tally) widen(key sourceKey, row *SourceCount, m guia.Moment) {
 	row.First, row.Last = span[0].String(), span[1].String()
 }
 
-func (t *Tally) place(stream guia.StreamID, position int64) bool {
+func (t *Tally) place(stream guia.StreamID, position, event int64) bool {
 	x := t.streams[stream]
 	if x == nil {
-		t.streams[stream] = &extent{from: position, to: position, shown: 1}
+		t.streams[stream] = &extent{from: position, to: position, shown: 1, first: event, last: event}
 		return true
 	}
 	if position <= x.to {
 		return false
 	}
 	if position > x.to+1 && len(x.holes) < mostHoles {
-		x.holes = append(x.holes, Hole{x.to + 1, position - 1})
+		x.holes = append(x.holes, Hole{x.to + 1, position - 1, x.last, event})
 	}
-	x.to = position
+	x.to, x.last = position, event
 	x.shown++
 	return true
 }

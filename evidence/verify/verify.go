@@ -123,6 +123,7 @@ func Verify(bundle io.ReaderAt, size int64, trust Trust, limits Limits) Report {
 			v.lines(e, name == nameCustody)
 		}
 	}
+	v.nameStrays()
 	v.contents()
 	v.listings()
 	v.unreferenced()
@@ -146,6 +147,7 @@ type verification struct {
 	chain      proof.Chain
 	checkpoint *proof.Checkpoint // as far as it can be read, also when nobody vouches for it
 	proofs     map[int64]*proofFile
+	strays     []*stray
 }
 
 // proofFile is one proofs/<index>.tlog-proof.
@@ -367,12 +369,12 @@ func (v *verification) unreferenced() {
 		if e.referenced {
 			continue
 		}
-		k, _, _ := kindOf(e.name)
+		k, index, _ := kindOf(e.name)
 		if k == kindFile {
 			v.fault(stageFiles, e.name, "verify.file.unnamed")
 		}
 		if k == kindProof {
-			v.fault(stageProofs, e.name, "verify.proof.unnamed")
+			v.fault(stageProofs, e.name, "verify.proof.unnamed", index)
 		}
 	}
 }
@@ -388,7 +390,7 @@ func (v *verification) cover() {
 	for i := range found.Streams {
 		s := Stream{StreamExtent: found.Streams[i]}
 		if x := v.tally.streams[streamID(s.Stream)]; x != nil {
-			s.Shown, s.Holes = x.shown, x.holes
+			s.Shown, s.Holes, s.first, s.last = x.shown, x.holes, x.first, x.last
 		}
 		v.report.Streams = append(v.report.Streams, s)
 	}
@@ -425,12 +427,12 @@ func (v *verification) cover() {
 			v.report.Streams[i].Of = of
 		}
 	}
-	list := func(field string, same bool) {
-		if !same {
+	list := func(field string, same, told bool) {
+		if !same && !told {
 			v.find(stageCover, Finding{File: nameCover, Field: field, Sentence: Sentence{"verify.cover.list", nil}})
 		}
 	}
-	list("grades", slices.Equal(said.Grades, found.Grades))
-	list("sources", slices.Equal(said.Sources, found.Sources))
-	list("streams", slices.Equal(said.Streams, found.Streams))
+	list("grades", slices.Equal(said.Grades, found.Grades), v.compareRows("grades", gradeRows(said.Grades), gradeRows(found.Grades)))
+	list("sources", slices.Equal(said.Sources, found.Sources), v.compareRows("sources", sourceRows(said.Sources), sourceRows(found.Sources)))
+	list("streams", slices.Equal(said.Streams, found.Streams), v.missing(said.Streams, v.report.Streams))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"guia/lang"
 	"guia/proof"
 )
 
@@ -42,7 +43,7 @@ func TestWholeBundleIsProven(t *testing.T) {
 	}
 	// Every ninth event is left out: positions 1, 4, 7 and so on of the first stream.
 	first := r.Streams[slices.IndexFunc(r.Streams, func(s Stream) bool { return s.Stream == fmt.Sprintf("%x", digest16("stream", 0)) })]
-	if first.Complete || first.From != 2 || len(first.Holes) == 0 || first.Holes[0] != (Hole{4, 4}) {
+	if first.Complete || first.From != 2 || len(first.Holes) == 0 || first.Holes[0] != (Hole{4, 4, 6, 12}) {
 		t.Errorf("holes: got %+v", first)
 	}
 	if _, err := json.Marshal(r); err != nil {
@@ -182,7 +183,7 @@ func TestDishonestMaker(t *testing.T) {
 			f.must(ParseLine(&b, all[1]))
 			a.Proof, b.Proof = b.Proof, a.Proof
 			files[nameRecords] = slices.Concat(AppendLine(nil, &a), AppendLine(nil, &b), bytes.Join(all[2:], nil))
-		}, "verify.line.proof"},
+		}, "verify.line.proofof"},
 		{"line removed", func(_ *fixture, files map[string][]byte) {
 			files[nameRecords] = bytes.Join(lines(files)[1:], nil)
 		}, "verify.cover.differs"},
@@ -250,9 +251,9 @@ func TestDishonestMaker(t *testing.T) {
 		}, "verify.proof.unnamed"},
 		{"cover count", replace(nameCover, `"records": `, `"records": 1`), "verify.cover.differs"},
 		{"cover redacted", replace(nameCover, `"redacted": 0`, `"redacted": 1`), "verify.cover.differs"},
-		{"cover grade", replace(nameCover, `{"C": `, `{"A": `), "verify.cover.list"},
-		{"cover channel", replace(nameCover, `"channel": "export"`, `"channel": "api"`), "verify.cover.list"},
-		{"cover complete", replace(nameCover, `"complete": false`, `"complete": true`), "verify.cover.list"},
+		{"cover grade", replace(nameCover, `{"C": `, `{"A": `), "verify.cover.row"},
+		{"cover channel", replace(nameCover, `"channel": "export"`, `"channel": "api"`), "verify.cover.row"},
+		{"cover complete", replace(nameCover, `"complete": false`, `"complete": true`), "verify.stream.missing"},
 		{"cover size", replace(nameCover, `"size": 30`, `"size": 31`), "verify.cover.differs"},
 		{"cover white space", replace(nameCover, `"size": 30`, `"size":  30`), "verify.cover.form"},
 		{"cover extra key", replace(nameCover, `"size": 30`, `"sIze": 30`), "verify.cover.form"},
@@ -435,6 +436,107 @@ func TestFindingNamesPlace(t *testing.T) {
 	}
 	if whole := got.Whole().In(func(key string, args ...any) string { return fmt.Sprint(key, args) }); !strings.Contains(whole, "verify.at.field") || !strings.Contains(whole, "text.0001") {
 		t.Errorf("got %s", whole)
+	}
+}
+
+// TestFindingsNameWhatIsMisplacedOrMissing has a maker who signs anew what he put in disorder: what is said names the events.
+func TestFindingsNameWhatIsMisplacedOrMissing(t *testing.T) {
+	swap := func(what func(a, b *Line)) func(*fixture, [][]byte) [][]byte {
+		return func(f *fixture, lines [][]byte) [][]byte { // the events 2 and 4
+			var a, b Line
+			f.must(ParseLine(&a, lines[1]))
+			f.must(ParseLine(&b, lines[3]))
+			what(&a, &b)
+			lines[1], lines[3] = AppendLine(nil, &a), AppendLine(nil, &b)
+			return lines
+		}
+	}
+	const second = "0ba819cf98cd3cdc62f9cdaf64288234" // the stream of the events 1, 4, 7 and so on
+	for _, c := range []struct {
+		name   string
+		change func(f *fixture, lines [][]byte) [][]byte
+		want   []string // each stands in the words about one finding
+	}{
+		{"leaves swapped", swap(func(a, b *Line) { a.Leaf, b.Leaf = b.Leaf, a.Leaf }), []string{
+			"event 2: the leaf of event 4 stands here", "event 4: the leaf of event 2 stands here",
+		}},
+		{"leaves and fields swapped", swap(func(a, b *Line) { a.Leaf, b.Leaf, a.Fields, b.Fields = b.Leaf, a.Leaf, b.Fields, a.Fields }), []string{
+			"event 2: the leaf of event 4 stands here", "event 4: the leaf of event 2 stands here",
+		}},
+		{"numbers swapped", swap(func(a, b *Line) { a.Index, b.Index = b.Index, a.Index }), []string{
+			"event 4: leaf and proof are those of event 2: only the number differs (records.jsonl, line 2)",
+			"event 2: leaf and proof are those of event 4: only the number differs (records.jsonl, line 4)",
+		}},
+		{"proofs swapped", swap(func(a, b *Line) { a.Proof, b.Proof = b.Proof, a.Proof }), []string{
+			"event 2: the proof is that of event 4", "event 4: the proof is that of event 2",
+		}},
+		{"an event too early", func(_ *fixture, lines [][]byte) [][]byte {
+			return slices.Concat(lines[20:21], lines[:20], lines[21:])
+		}, []string{"event 1: stands behind event 23, and must stand before it"}},
+		{"an event missing", func(_ *fixture, lines [][]byte) [][]byte { return slices.Delete(lines, 3, 4) }, []string{
+			"proofs/4.tlog-proof: it is the proof of event 4, which is not in the bundle",
+			"positions 2 to 2 of the stream " + second + " are missing, which the cover says are shown: they stood between the events 1 and 7",
+			"cover.json, grades: C: the cover says 22, found 21",
+			"cover.json, sources: slack, export, C, records: the cover says 22, found 21",
+		}},
+		{"the first event missing", func(_ *fixture, lines [][]byte) [][]byte { return lines[1:] }, []string{
+			"positions 1 to 1 of the stream " + second + " are missing, which the cover says are shown: they stood before event 4",
+			"cover.json, sources: slack, export, C, first: the cover says 2024-01-02T03:00:01Z, found 2024-01-02T03:00:02Z",
+		}},
+		{"the last events missing", func(_ *fixture, lines [][]byte) [][]byte { return lines[:19] }, []string{
+			"positions 8 to 8 of the stream " + second + " are missing, which the cover says are shown: they stood behind event 19",
+		}},
+		{"every event missing", func(_ *fixture, lines [][]byte) [][]byte { return nil }, []string{
+			"positions 1 to 8 of the stream " + second + " are missing, which the cover says are shown: no event of it is here",
+			"cover.json, grades: C: the cover says 22, found –",
+		}},
+	} {
+		f := newFixture(t, 30)
+		f.exhibit = []int64{4}
+		files := f.contents()
+		lines := bytes.SplitAfter(bytes.TrimSuffix(files[nameRecords], []byte("\n")), []byte("\n"))
+		lines[len(lines)-1] = append(bytes.Clone(lines[len(lines)-1]), '\n')
+		files[nameRecords] = bytes.Join(c.change(f, lines), nil)
+		if files[nameRecords] == nil {
+			files[nameRecords] = []byte{}
+		}
+		r := check(f.packFiles(files), f.trust())
+		var said []string
+		for _, finding := range r.Findings {
+			said = append(said, finding.Whole().In(func(key string, args ...any) string { return lang.Text(lang.English, key, args...) }))
+		}
+		for _, want := range c.want {
+			if !slices.ContainsFunc(said, func(s string) bool { return strings.Contains(s, want) }) {
+				t.Errorf("%s: nothing says %q:\n%s", c.name, want, strings.Join(said, "\n"))
+			}
+		}
+		for _, s := range said {
+			if strings.Contains(s, lang.Text(lang.English, "verify.line.proof")) || strings.Contains(s, lang.Text(lang.English, "verify.cover.list")) {
+				t.Errorf("%s: it is only said that %s", c.name, s)
+			}
+		}
+		if r.Verdict != Damaged {
+			t.Errorf("%s: got %s", c.name, r.Verdict)
+		}
+	}
+}
+
+func TestTheBrokenRotationIsNamed(t *testing.T) {
+	f := newFixture(t, 30)
+	keys := []*proof.Signer{newSigner(t), newSigner(t), newSigner(t), f.signer}
+	for n := range 3 {
+		note, err := proof.SignRotation(proof.Rotation{Origin: testOrigin, Old: keys[n].Verifier().VKey(), New: keys[n+1].Verifier().VKey(), From: int64(5 * (n + 1))}, keys[n])
+		f.must(err)
+		f.files[RotationName(n+1)] = note
+	}
+	for n := 1; n <= 3; n++ {
+		whole := f.files[RotationName(n)]
+		f.files[RotationName(n)] = bytes.Replace(whole, fmt.Appendf(nil, "\nfrom %d\n", 5*n), []byte("\nfrom 4\n"), 1)
+		r := check(f.pack(), trustIn(t, keys[0]))
+		if len(r.Findings) != 1 || r.Findings[0].File != RotationName(n) {
+			t.Errorf("statement %d was changed: %+v", n, r.Findings)
+		}
+		f.files[RotationName(n)] = whole
 	}
 }
 
