@@ -430,9 +430,6 @@ func (k *Keeper) Check(ctx context.Context) ([]string, error) {
 	return found, err
 }
 
-// CopyTo writes a consistent copy of the key database, for a backup. The epoch key is not in it.
-func (k *Keeper) CopyTo(ctx context.Context, path string) error { return k.db.CopyTo(ctx, path) }
-
 func (k *Keeper) each(ctx context.Context, fn func(id uint64, name KeyName, wrapped []byte)) error {
 	rows, err := k.db.Query(ctx, "SELECT id, owner, class, wrapped FROM seal_key ORDER BY id")
 	if err != nil {
