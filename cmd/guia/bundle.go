@@ -123,7 +123,7 @@ func (s *session) tellPlan(plan evidence.Preview) error {
 	}
 	for _, k := range plan.Known {
 		s.print("\n")
-		s.say("bundle.known", k.Rule, strings.Join(k.As, " · "))
+		s.say("bundle.known", k.Rule, plain(strings.Join(k.As, " · ")))
 	}
 	custody := slices.IndexFunc(plan.Withheld, func(w evidence.Withholding) bool { return w.Custody })
 	if custody < 0 {

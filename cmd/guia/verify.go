@@ -101,9 +101,9 @@ func (p *program) verify(path string, trust verify.Trust) error {
 			if i > 0 {
 				p.print("\n")
 			}
-			p.print(p.bold(paragraph.Heading.In(p.text)) + "\n")
+			p.print(p.bold(plain(paragraph.Heading.In(p.text))) + "\n")
 			for _, line := range paragraph.Lines {
-				p.print("  " + strings.ReplaceAll(line.In(p.text), "\n", "\n  ") + "\n")
+				p.print("  " + plain(line.In(p.text)) + "\n") // what stands in a bundle is foreign text
 			}
 		}
 	}
