@@ -47,7 +47,7 @@ func (c *Company) Pull(ctx context.Context, after source.Cursor) (source.Page, e
 	if after != "" {
 		var err error
 		if first, err = strconv.Atoi(string(after)); err != nil || first < 0 || first > c.Records {
-			return source.Page{}, guia.Refuse(guia.Invalid, "source.cursor")
+			return source.Page{}, source.RefuseCursor()
 		}
 	}
 	end := min(c.Records, first+c.Page)

@@ -25,9 +25,9 @@ type Progress struct {
 }
 
 // Import pulls a source to its end: the start is recorded (who, the digest of what was handed in), pages are accepted one by one,
-// and the end with its counts is recorded. Interrupted at any moment, the same call goes on behind the last committed page. Called
-// again after the end it reads nothing and returns the counts of the first time, unless again is set, which reads from the beginning
-// and finds everything known.
+// and the end with its counts is recorded. Interrupted at any moment, the same call goes on behind the last committed page; where the
+// source does not know that place any more, it reads from the beginning and recognises what is stored. Called again after the end it
+// reads nothing and returns the counts of the last time, unless again is set, which reads from the beginning and finds everything known.
 //
 // digest is "sha256:<hex> <size>" of what was handed in, or empty. tell, when not nil, is called after each page.
 func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source.Source, digest string, again bool, tell func(source.Page, Counts)) (Progress, error) {
@@ -64,6 +64,10 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	for {
 		d.onStep("source.Pull")
 		page, err := s.Pull(ctx, at.Cursor)
+		if errors.Is(err, source.ErrCursor) && at.Cursor != "" { // of another version of the connector: from the beginning, where all is known
+			at.Cursor = ""
+			continue
+		}
 		if err != nil {
 			return at, err
 		}

@@ -108,7 +108,7 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 		d.onStep("intake.normalize")
 		it, err := normalize(feed, &records[i]) // 1
 		if err != nil {
-			return nil, at, fmt.Errorf("normalise %s: %w", shorten(records[i].Origin), err)
+			return nil, at, fmt.Errorf("normalise record %d of the page: %w", i+1, err) // where it stood may name people
 		}
 		d.onStep("classify.Classify")
 		verdict := d.rules.Classify(it.content.Header.Type, it.content.Fields, apart(it.content)...) // 2
@@ -140,13 +140,6 @@ func apart(c *vault.Content) (fields []string) {
 		fields = append(fields, f.Field)
 	}
 	return fields
-}
-
-func shorten(s string) string {
-	if len(s) > 80 {
-		s = strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
 }
 
 // item is one record on its way.

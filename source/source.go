@@ -13,6 +13,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"guia"
@@ -37,13 +38,20 @@ type Source interface {
 	// record alone may be larger) and at least one record unless Done. Calling it again with the same cursor gives the same page
 	// as long as the source has not changed. Files of a page may be opened until the next Pull or Close.
 	//
-	// Errors are refusals of kind invalid (this input cannot be read, with what to do next), upstream (try later), or the
-	// context's. Damage inside the input is not an error: it becomes a source.gap record and reading goes on.
+	// Errors are refusals of kind invalid (this input cannot be read, with what to do next; [ErrCursor] for a cursor that no page of
+	// it named), upstream (try later), or the context's. Damage inside the input is not an error: it becomes a source.gap record and reading goes on.
 	Pull(ctx context.Context, after Cursor) (Page, error)
 
 	// Close frees what the source holds.
 	Close() error
 }
+
+// ErrCursor is in the refusal of a cursor that no page of this input named: another version of the connector wrote it. Begin again; what
+// is known is recognised.
+var ErrCursor = errors.New("no place in this input")
+
+// RefuseCursor refuses a cursor, with [ErrCursor] as its cause.
+func RefuseCursor() error { return guia.RefuseCause(guia.Invalid, ErrCursor, "source.cursor") }
 
 // Page is what one Pull brings.
 type Page struct {

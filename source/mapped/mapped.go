@@ -300,7 +300,7 @@ func (s *Source) goTo(ctx context.Context, at place) error {
 	for s.at != at {
 		_, next, err := s.record(ctx)
 		if atEnd(err) || err == nil && next.after(at) {
-			return refuseCursor()
+			return source.RefuseCursor()
 		}
 		if err != nil {
 			return err
@@ -329,8 +329,6 @@ func (p place) cursor() source.Cursor {
 	return source.Cursor(fmt.Sprintf("%s:%08x", text, crc32.ChecksumIEEE([]byte(text))))
 }
 
-func refuseCursor() error { return guia.Refuse(guia.Invalid, "source.cursor") }
-
 func parseCursor(c source.Cursor) (p place, err error) {
 	if c == "" {
 		return place{}, nil
@@ -338,7 +336,7 @@ func parseCursor(c source.Cursor) (p place, err error) {
 	var sum uint32
 	n, err := fmt.Sscanf(string(c[:min(len(c), 200)]), "1:%d:%d:%d:%d:%d:%08x", &p.file, &p.sheet, &p.off, &p.row, &p.damaged, &sum)
 	if err != nil || n != 6 || p.cursor() != c || p.file < 0 || p.sheet < 0 || p.off < 0 || p.row < 0 || p.damaged < 0 {
-		return place{}, refuseCursor()
+		return place{}, source.RefuseCursor()
 	}
 	return p, nil
 }
@@ -528,7 +526,7 @@ func (s *Source) openText(ctx context.Context, f *file, format string) error {
 	skip := func() error { // what could not be jumped over
 		for w.off < s.at.off {
 			if err := f.next(ctx, &f.row); atEnd(err) {
-				return refuseCursor()
+				return source.RefuseCursor()
 			} else if err != nil {
 				return err
 			}
@@ -664,7 +662,7 @@ func (s *Source) openBook(ctx context.Context, f *file) error {
 	s.open = nil
 	for b.row < s.at.off {
 		if err := b.next(ctx, &f.row); atEnd(err) {
-			return refuseCursor()
+			return source.RefuseCursor()
 		} else if err != nil {
 			return err
 		}

@@ -194,7 +194,7 @@ func (m *Mailbox) parse(c source.Cursor) (place, error) {
 	_, err := fmt.Sscanf(string(c), "file %d byte %d", &p.file, &p.offset)
 	end := len(m.files.Entries)
 	if err != nil || p.cursor() != c || p.file < 0 || p.file > end || p.offset < 0 || p.file == end && p.offset > 0 {
-		return place{}, guia.Refuse(guia.Invalid, "source.cursor")
+		return place{}, source.RefuseCursor()
 	}
 	return p, nil
 }
@@ -217,17 +217,17 @@ func (m *Mailbox) seek(ctx context.Context, at place) error {
 	if at.offset == 0 {
 		return nil
 	}
-	err := m.open(at)
-	if err == nil && !m.reader.split.resume(ctx, at.offset) {
-		err = fmt.Errorf("no message begins at byte %d", at.offset)
+	if err := m.open(at); err != nil {
+		return guia.RefuseCause(guia.Invalid, err, "source.unreadable", m.files.Entries[at.file].Name)
 	}
+	found := m.reader.split.resume(ctx, at.offset)
 	if ctx.Err() != nil {
 		m.shut()
 		return ctx.Err()
 	}
-	if err != nil {
+	if !found {
 		m.shut()
-		return guia.RefuseCause(guia.Invalid, err, "source.cursor")
+		return source.RefuseCursor()
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func (e *Export) parse(c source.Cursor) (place, error) {
 	_, err := fmt.Sscanf(string(c), "part %d item %d", &p.part, &p.item)
 	end := len(e.parts)
 	if err != nil || p.cursor() != c || p.part < 0 || p.part > end || p.item < 0 || p.part == end && p.item > 0 {
-		return place{}, guia.Refuse(guia.Invalid, "source.cursor")
+		return place{}, source.RefuseCursor()
 	}
 	return p, nil
 }
@@ -219,7 +219,7 @@ func (e *Export) seek(ctx context.Context, at place) error {
 		}
 		if _, ok := e.next(place{at.part, done}); !ok {
 			e.shut()
-			return guia.Refuse(guia.Invalid, "source.cursor")
+			return source.RefuseCursor()
 		}
 	}
 	return nil

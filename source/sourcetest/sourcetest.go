@@ -320,8 +320,8 @@ func (s *suite) foreignCursorsAreRefused(t testing.TB) {
 		p, err := src.Pull(context.Background(), foreign)
 		if err == nil {
 			t.Errorf("Pull(%q) gave %d records; a cursor that no page named must be refused", foreign, len(p.Records))
-		} else if guia.KindOf(err) != guia.Invalid {
-			t.Errorf("Pull(%q): %v; want a refusal of kind invalid", foreign, err)
+		} else if guia.KindOf(err) != guia.Invalid || !errors.Is(err, source.ErrCursor) {
+			t.Errorf("Pull(%q): %v; want source.RefuseCursor", foreign, err)
 		} else {
 			s.mustBeHarmless(t, "the refusal of a foreign cursor", err.Error())
 		}

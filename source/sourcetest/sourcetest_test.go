@@ -44,7 +44,7 @@ func (l *list) Pull(ctx context.Context, after source.Cursor) (source.Page, erro
 	case l.ignore.foreign && err != nil:
 		at = 0
 	case err != nil || at < 1 || at > len(l.records) || after[0] != 'r':
-		return source.Page{}, guia.Refuse(guia.Invalid, "list.cursor", len(after))
+		return source.Page{}, source.RefuseCursor()
 	}
 	end := min(at+3, len(l.records))
 	p := source.Page{Next: source.Cursor(fmt.Sprintf("r%d", end)), Done: end == len(l.records), Read: int64(end), Total: int64(len(l.records))}
