@@ -1,5 +1,5 @@
 // Package lang holds every sentence a user can read, in traditional Chinese (as written in Macau), Portuguese and English; simplified
-// Chinese is derived from the traditional by conversion.
+// Chinese is derived from the traditional by conversion, with a list of words that are not only written with other characters.
 //
 // The model: a sentence has a key ("import.done") and, in each language, a text with numbered places: "{0} of {1}". A word that depends
 // on a number stands in a place too: "{0} {0|record is|records are} new" (Unicode CLDR plural rules: English and Portuguese have one and
@@ -65,7 +65,7 @@ func FromEnvironment(getenv func(string) string) Language {
 	return English
 }
 
-//go:embed en/*.txt pt/*.txt zh-Hant/*.txt
+//go:embed en/*.txt pt/*.txt zh-Hant/*.txt zh-Hans.txt
 var files embed.FS
 
 var catalogs = [...]func() map[string]string{
@@ -110,10 +110,25 @@ func Text(l Language, key string, args ...any) string {
 		return fmt.Sprintf("%s %v", key, args)
 	}
 	if l == SimplifiedChinese { // before the places are filled: what users wrote stays as they wrote it
-		sentence = Simplify(sentence)
+		sentence = Simplify(mainland().Replace(sentence))
 	}
 	return fill(sentence, args)
 }
+
+// mainland replaces the words of zh-Hans.txt.
+var mainland = sync.OnceValue(func() *strings.Replacer {
+	text, err := files.ReadFile("zh-Hans.txt")
+	if err != nil {
+		panic(err) // the file is embedded
+	}
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		if from, to, ok := strings.Cut(strings.TrimRight(line, "\r\n"), " = "); ok && !strings.HasPrefix(line, "#") {
+			words = append(words, from, to)
+		}
+	}
+	return strings.NewReplacer(words...)
+})
 
 // Has reports whether the key exists.
 func Has(key string) bool { _, ok := catalogs[English]()[key]; return ok }

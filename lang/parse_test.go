@@ -75,6 +75,36 @@ func TestPlacesAreFilledOnceWithWhatIsGiven(t *testing.T) {
 	}
 }
 
+// TestMainlandWordsAreUsed: simplified sentences say what mainland readers say, and no row of the list is dead.
+func TestMainlandWordsAreUsed(t *testing.T) {
+	for key, want := range map[string]string{
+		"cmd.unknown": "没有“x”这个命令。“y --help”列出各命令。", "import.indexing": "正在建立索引", "cmd.held": "x 已由另一进程打开，而该进程没有响应。请待其结束后再执行此命令。",
+		"check.recognition_count": "有 x 行用于辨认记录；应有 y 行。", "mapped.nothing": "x 内没有可用此映射表读取的文件。请检查映射表的“files:”和“format:”。",
+	} {
+		if got := Text(SimplifiedChinese, key, "x", "y"); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	text, err := files.ReadFile("zh-Hans.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, sentence := range catalogs[TraditionalChinese]() {
+		all.WriteString(sentence + "\n")
+	}
+	for line := range strings.Lines(string(text)) {
+		from, to, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case !ok || Simplify(to) != to:
+			t.Errorf("%q is no row of a traditional and a simplified word", line)
+		case !strings.Contains(all.String(), from):
+			t.Errorf("%s stands in no sentence", from)
+		}
+	}
+}
+
 func TestSimplifiedSentencesKeepWhatUsersWrote(t *testing.T) {
 	const name = "陳繁體學會" // would be converted
 	traditional, simplified := Text(TraditionalChinese, "permit.unknown", name), Text(SimplifiedChinese, "permit.unknown", name)
