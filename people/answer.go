@@ -21,8 +21,11 @@ type Entry struct {
 
 	Name, Department, Address, Phone, Title string
 
-	From  Day // the first day
+	From  Day // the first day; zero when nobody knows since when
 	Until Day // the first day on which it no longer held; zero while nothing has ended it
+	// FromObserved and UntilObserved report that no source told that day: it is the one on which we read that it was so, and it may
+	// have been so before.
+	FromObserved, UntilObserved bool
 	// Listed reports that a directory entry held on these days; otherwise only messages showed the person.
 	Listed bool
 	// Seqs are the events that say so, ascending: the directory entry, and the messages that showed a name or address it does not tell.
@@ -254,7 +257,7 @@ func readPersons(ctx context.Context, tx *sql.Tx, where string, args []any) (map
 }
 
 func readEntries(ctx context.Context, tx *sql.Tx, where string, args []any, persons map[int64]*history) error {
-	rows, err := tx.QueryContext(ctx, `SELECT e.person, e.seq, e.since, e.until, e.told, e.captured, COALESCE(v.said, '') FROM people_entry e
+	rows, err := tx.QueryContext(ctx, `SELECT e.person, e.seq, e.gone, e.observed, e.since, e.until, e.told, e.captured, COALESCE(v.said, '') FROM people_entry e
 		JOIN people_person p ON p.id = e.person LEFT JOIN people_value v ON v.id = e.value `+where, args...)
 	if err != nil {
 		return err
@@ -265,11 +268,11 @@ func readEntries(ctx context.Context, tx *sql.Tx, where string, args []any, pers
 		var seq uint64
 		var f listing
 		var said string
-		if err := rows.Scan(&id, &seq, &since, &until, &f.told, &f.captured, &said); err != nil {
+		if err := rows.Scan(&id, &seq, &f.left, &f.observed, &since, &until, &f.told, &f.captured, &said); err != nil {
 			return err
 		}
-		f.seq, f.since, f.until, f.left = guia.Seq(seq), Day(since), Day(until), said == ""
-		if !f.left {
+		f.seq, f.since, f.until = guia.Seq(seq), Day(since), Day(until)
+		if said != "" {
 			if f.value, err = parseValue(said); err != nil {
 				return err
 			}

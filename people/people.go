@@ -1,10 +1,14 @@
 // Package people answers who was in which department on a given day.
 //
 // The model: a person is a pseudonym for one identifier at one source. Two kinds of fact say something about them. A directory entry
-// (person.seen) holds from a day on, until a day or until another entry with a later day takes over; person.left ends them all. A
-// message is weaker: it shows which name and address its sender had on that day, and counts only where no directory entry of that
-// day says otherwise. From the facts follow the intervals: [Entry] is one stretch of days on which nothing changed, with the
-// events that say so. A day is a calendar day in Macau; what a source told as a day stays that day.
+// (person.seen) holds from a day on, until a day or until another entry with a later day takes over; person.left ends them all, and
+// says how the person was last known. A message is weaker: it shows which name and address its sender had on that day, and counts only
+// where no directory entry of that day says otherwise. From the facts follow the intervals: [Entry] is one stretch of days on which
+// nothing changed, with the events that say so. A day is a calendar day in Macau; what a source told as a day stays that day.
+//
+// Of somebody who left, a source may tell nothing but that: how they were last known then holds for the days on which messages show
+// them, as far as nothing else was told of these days, and where no message shows them, since a day that nobody knows. A source that
+// tells no day is believed from the day on which we read it, and the answer says that it may have been earlier.
 //
 // Guaranteed: the answers follow from the set of facts, not from the order in which they arrived, so that a backfill, a crash and a
 // rebuild give the same. Of two entries that begin on the same day the one told later wins, by the source's time, then by ours, then
@@ -46,7 +50,7 @@ type People struct {
 }
 
 // schemaVersion says how the file is laid out and how its texts are folded; a file with another number is rebuilt.
-const schemaVersion = 1000*lang.FoldVersion + 3
+const schemaVersion = 1000*lang.FoldVersion + 4
 
 // Open opens or creates the file at path. A file of another version, or one that is no longer readable, is thrown away: its cursor
 // begins at 0 again. person returns the pseudonym of an identifier (the bytes of vault.PersonOwner).
@@ -82,8 +86,9 @@ var schema = []string{
 	`CREATE TABLE people_person (id INTEGER PRIMARY KEY, person BLOB NOT NULL UNIQUE, source TEXT NOT NULL, key TEXT NOT NULL)`,
 	// What a fact says; folded is what Find looks through, address_folded what links candidates.
 	`CREATE TABLE people_value (id INTEGER PRIMARY KEY, said TEXT NOT NULL UNIQUE, folded TEXT NOT NULL, address_folded TEXT NOT NULL)`,
-	// One directory entry. until is 0 when open; value is 0 for person.left.
-	`CREATE TABLE people_entry (seq INTEGER PRIMARY KEY, person INTEGER NOT NULL, value INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, told INTEGER NOT NULL, captured INTEGER NOT NULL)`,
+	// One directory entry. until is 0 when open; gone is 1 for person.left, observed is 1 when since is the day of capture; value is 0
+	// where nothing is said.
+	`CREATE TABLE people_entry (seq INTEGER PRIMARY KEY, person INTEGER NOT NULL, value INTEGER NOT NULL, gone INTEGER NOT NULL, observed INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, told INTEGER NOT NULL, captured INTEGER NOT NULL)`,
 	`CREATE INDEX people_entry_person ON people_entry (person)`,
 	// The messages of one day that showed their sender the same way: pairs of place and millisecond of the day.
 	`CREATE TABLE people_shown (person INTEGER NOT NULL, value INTEGER NOT NULL, day INTEGER NOT NULL, seqs BLOB NOT NULL, PRIMARY KEY (person, value, day)) WITHOUT ROWID`,
@@ -308,16 +313,14 @@ func (p *People) take(b *batch, e *guia.Event) error {
 
 // takeEntry stores a directory entry.
 func (p *People) takeEntry(b *batch, e *guia.Event, key string, v value, told time.Time, precision guia.Precision, hasTime bool) error {
-	since := dayOf(told, precision)
+	since, dated := dayOf(told, precision), hasTime
 	until, hasUntil := parsedDay(e.Fields.Get("valid.until"))
-	if from, ok := parsedDay(e.Fields.Get("valid.from")); ok {
-		since = from
+	left := e.Type == guia.PersonLeft
+	if from, ok := parsedDay(e.Fields.Get("valid.from")); ok && !left { // of somebody who left it would be their first day
+		since, dated = from, true
 	}
-	if e.Type == guia.PersonLeft {
-		if hasUntil {
-			since = until
-		}
-		until, hasUntil = 0, false
+	if left && hasUntil {
+		since, dated, until, hasUntil = until, true, 0, false
 	}
 	if hasUntil && until <= since {
 		return nil // it held on no day
@@ -327,7 +330,7 @@ func (p *People) takeEntry(b *batch, e *guia.Event, key string, v value, told ti
 		return err
 	}
 	id := int64(0)
-	if e.Type == guia.PersonSeen {
+	if !left || v != (value{}) {
 		if id, err = b.valueID(v); err != nil {
 			return err
 		}
@@ -336,9 +339,16 @@ func (p *People) takeEntry(b *batch, e *guia.Event, key string, v value, told ti
 	if hasTime {
 		at = told.UnixMilli()
 	}
-	_, err = b.tx.Exec("INSERT INTO people_entry (seq, person, value, since, until, told, captured) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING",
-		uint64(e.Seq), person, id, int64(since), int64(until), at, e.Captured.UnixMilli())
+	_, err = b.tx.Exec("INSERT INTO people_entry (seq, person, value, gone, observed, since, until, told, captured) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING",
+		uint64(e.Seq), person, id, flag(left), flag(!dated), int64(since), int64(until), at, e.Captured.UnixMilli())
 	return err
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 type shownKey struct {

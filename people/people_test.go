@@ -79,7 +79,8 @@ func day(t *testing.T, s string) people.Day {
 
 // line is an entry as one reads it.
 func line(e people.Entry) string {
-	return fmt.Sprintf("%s..%s %s/%s/%s/%s listed=%v %v", e.From, e.Until, e.Name, e.Department, e.Address, e.Title, e.Listed, e.Seqs)
+	mark := map[bool]string{true: "?"}
+	return fmt.Sprintf("%s..%s %s/%s/%s/%s listed=%v %v", e.From.String()+mark[e.FromObserved], e.Until.String()+mark[e.UntilObserved], e.Name, e.Department, e.Address, e.Title, e.Listed, e.Seqs)
 }
 
 func lines(all []people.Entry) []string {
@@ -124,6 +125,58 @@ func TestWhoWasInWhichDepartmentOnAGivenDay(t *testing.T) {
 	left, err := p.Person(ctx, id("mapped", "u1"))
 	if err != nil || left.Until.String() != "2025-12-31" {
 		t.Errorf("somebody who left: %s, %v", line(left), err)
+	}
+}
+
+// TestHowSomebodyWhoLeftWasLastKnown: an export after they left may be the only one that tells of them.
+func TestHowSomebodyWhoLeftWasLastKnown(t *testing.T) {
+	ctx := context.Background()
+	p := open(t, filepath.Join(t.TempDir(), "people.db"))
+	const ana = "sender.key=u1|sender.name=Ana Sousa|sender.address=ana@example.mo|sender.title=Site manager|department=Works"
+	apply(t, p, events(
+		fact{guia.MessageSent, "slack", "sender.key=u1|sender.name=Ana|time=2024-03-01T02:00:00Z"},
+		fact{guia.MessageSent, "slack", "sender.key=u1|sender.name=Ana Sousa|time=2024-05-01T02:00:00Z"},
+		fact{guia.PersonLeft, "slack", ana + "|valid.until=2024-12-31"},
+		// No message, and no day told: the export was read on 1 June 2026.
+		fact{guia.PersonLeft, "slack", "sender.key=u2|sender.name=Rui Lam|sender.title=Driver"},
+		// Listed before: the directory of that time says more than the last word.
+		fact{guia.PersonSeen, "slack", "sender.key=u3|sender.name=Bea|sender.title=Clerk|valid.from=2024-01-01"},
+		fact{guia.PersonLeft, "slack", "sender.key=u3|sender.name=Bea|sender.title=Accountant|department=Finance|valid.until=2024-06-01"},
+		// Nothing is said but that they left.
+		fact{guia.MessageSent, "slack", "sender.key=u4|sender.name=Caio|time=2024-03-01T02:00:00Z"},
+		fact{guia.PersonLeft, "slack", "sender.key=u4|time=2024-04-01T02:00:00Z"},
+		// Ended, and much later seen as left: between, nobody says that they were there.
+		fact{guia.PersonSeen, "slack", "sender.key=u5|sender.name=Dora|valid.from=2024-01-01|valid.until=2024-02-01"},
+		fact{guia.PersonLeft, "slack", "sender.key=u5|sender.name=Dora|sender.title=Cook|valid.until=2025-01-01"},
+		fact{guia.PersonSeen, "slack", "sender.key=u6|sender.name=Eva"},
+	))
+	for who, want := range map[string]string{
+		"u1": "2024-03-01..2024-05-01 Ana/Works/ana@example.mo/Site manager listed=false [0 2]; " +
+			"2024-05-01..2024-12-31 Ana Sousa/Works/ana@example.mo/Site manager listed=false [1 2]",
+		"u2": "..2026-06-01? Rui Lam///Driver listed=false [3]",
+		"u3": "2024-01-01..2024-06-01 Bea///Clerk listed=true [4]",
+		"u4": "2024-03-01..2024-04-01 Caio/// listed=false [6]",
+		"u5": "2024-01-01..2024-02-01 Dora/// listed=true [8]",
+		"u6": "2026-06-01?.. Eva/// listed=true [10]",
+	} {
+		h, err := p.History(ctx, id("slack", who))
+		if got := strings.Join(lines(h), "; "); err != nil || got != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", who, err, got, want)
+		}
+	}
+	for query, want := range map[string]int{"ana": 1, "rui": 1, "driver": 0} { // by name and address, not by title
+		if found, err := p.Find(ctx, query); err != nil || len(found) != want {
+			t.Errorf("find %s: %v, %v", query, lines(found), err)
+		}
+	}
+	for on, want := range map[string]string{"2024-06-30": "Ana Sousa", "2024-12-31": "", "2024-02-29": ""} {
+		got, err := p.On(ctx, day(t, on), "site manager")
+		if err != nil || len(got) > 1 || len(got) == 1 && got[0].Name != want || len(got) == 0 && want != "" {
+			t.Errorf("on %s: %v, %v", on, lines(got), err)
+		}
+	}
+	if got, err := p.On(ctx, day(t, "2026-05-31"), "rui"); err != nil || len(got) != 1 || got[0].From != 0 || !got[0].UntilObserved {
+		t.Errorf("since nobody knows when: %v, %v", lines(got), err)
 	}
 }
 

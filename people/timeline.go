@@ -17,12 +17,13 @@ type history struct {
 	sightings []sighting
 }
 
-// listing is one directory entry, or the end of all.
+// listing is one directory entry, or the end of all, which may say how the person was last known.
 type listing struct {
 	seq            guia.Seq
 	since, until   Day
 	told, captured int64
 	left           bool
+	observed       bool // since is the day of capture
 	value
 }
 
@@ -43,8 +44,9 @@ func later(a, b listing) int {
 // state is what holds on one day.
 type state struct {
 	value
-	listed bool
-	seqs   []guia.Seq
+	listed   bool
+	observed bool // that it begins on this day
+	seqs     []guia.Seq
 }
 
 // entries are the person's intervals, by day. Neighbours that say the same are one, with the events of the first.
@@ -62,13 +64,13 @@ func (h history) entries() []Entry {
 			if here && now.listed == last.Listed && now.value == (value{last.Name, last.Department, last.Address, last.Phone, last.Title}) {
 				continue
 			}
-			last.Until = day
+			last.Until, last.UntilObserved = day, now.observed
 		}
 		if open = here; here {
 			found = append(found, Entry{
 				Person: h.person, Source: h.source, Key: h.key,
 				Name: now.name, Department: now.department, Address: now.address, Phone: now.phone, Title: now.title,
-				From: day, Listed: now.listed, Seqs: now.seqs,
+				From: day, FromObserved: now.observed, Listed: now.listed, Seqs: now.seqs,
 			})
 		}
 	}
@@ -78,6 +80,9 @@ func (h history) entries() []Entry {
 // changes are the days on which something may begin or end, ascending.
 func (h history) changes() []Day {
 	var days []Day
+	if len(h.listings) > 0 && h.listings[0].left {
+		days = append(days, 0)
+	}
 	for _, f := range h.listings {
 		days = append(days, f.since)
 		if f.until != 0 {
@@ -99,9 +104,9 @@ func (h history) at(day Day) (now state, here bool) {
 			continue
 		}
 		if f.left {
-			return state{}, false // a message after somebody left does not bring them back
+			return state{observed: f.observed && f.since == day}, false // a message after somebody left does not bring them back
 		}
-		now = state{value: f.value, listed: true, seqs: []guia.Seq{f.seq}}
+		now = state{value: f.value, listed: true, observed: f.observed && f.since == day, seqs: []guia.Seq{f.seq}}
 		break
 	}
 	// What the directory does not tell, the latest message that shows it does.
@@ -123,9 +128,41 @@ func (h history) at(day Day) (now state, here bool) {
 			now.seqs = append(now.seqs, f.seq)
 		}
 	}
+	here = now.listed || now.name != "" || now.address != ""
+	if last, only := h.leaving(day); last != nil && !now.listed && (here || only) {
+		now.lastKnown(last)
+		here = true
+	}
 	slices.Sort(now.seqs)
 	now.seqs = slices.Compact(now.seqs)
-	return now, now.listed || now.name != "" || now.address != ""
+	return now, here
+}
+
+// leaving is the directory's next word after this day, when it is that the person has left, and how they were last known; only when
+// nothing else tells that they were there before.
+func (h history) leaving(day Day) (last *listing, only bool) {
+	i := slices.IndexFunc(h.listings, func(f listing) bool { return f.since > day })
+	if i < 0 || !h.listings[i].left || h.listings[i].value == (value{}) {
+		return nil, false
+	}
+	last = &h.listings[i]
+	return last, i == 0 && (len(h.sightings) == 0 || h.sightings[0].day >= last.since)
+}
+
+// lastKnown completes what is known of a day by how the person was known last.
+func (s *state) lastKnown(f *listing) {
+	before := s.value
+	for _, v := range []struct {
+		have *string
+		last string
+	}{{&s.name, f.name}, {&s.department, f.department}, {&s.address, f.address}, {&s.phone, f.phone}, {&s.title, f.title}} {
+		if *v.have == "" {
+			*v.have = v.last
+		}
+	}
+	if s.value != before {
+		s.seqs = append(s.seqs, f.seq)
+	}
 }
 
 // lastEnd is the latest day up to this one on which the person left: what messages showed before it no longer holds after it.

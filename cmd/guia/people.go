@@ -39,18 +39,21 @@ func (p *program) peopleCommand() *cobra.Command {
 
 // personLine is one entry as `guia people --json` prints it.
 type personLine struct {
-	Person     string   `json:"person"`
-	Source     string   `json:"source"`
-	Key        string   `json:"key"`
-	Name       string   `json:"name"`
-	Department string   `json:"department,omitempty"`
-	Address    string   `json:"address,omitempty"`
-	Phone      string   `json:"phone,omitempty"`
-	Title      string   `json:"title,omitempty"`
-	From       string   `json:"from"`
-	Until      string   `json:"until,omitempty"`
-	Listed     bool     `json:"listed"`
-	Seqs       []uint64 `json:"seqs"`
+	Person     string `json:"person"`
+	Source     string `json:"source"`
+	Key        string `json:"key"`
+	Name       string `json:"name"`
+	Department string `json:"department,omitempty"`
+	Address    string `json:"address,omitempty"`
+	Phone      string `json:"phone,omitempty"`
+	Title      string `json:"title,omitempty"`
+	From       string `json:"from"` // empty: nobody knows since when
+	Until      string `json:"until,omitempty"`
+	// No source told that day: on it we read that it was so, and it may have been so before.
+	FromObserved  bool     `json:"from_observed,omitempty"`
+	UntilObserved bool     `json:"until_observed,omitempty"`
+	Listed        bool     `json:"listed"`
+	Seqs          []uint64 `json:"seqs"`
 }
 
 // peopleOn shows who was who. Looking somebody up is a search, and recorded as one.
@@ -97,7 +100,10 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 			}
 			continue
 		}
-		rows = append(rows, []string{e.Name, e.Department, e.Title, e.Address, string(e.Source), e.From.String(), e.Until.String(), e.Person.String()})
+		rows = append(rows, []string{e.Name, e.Department, e.Title, e.Address, string(e.Source), s.day(e.From, e.FromObserved), s.day(e.Until, e.UntilObserved), e.Person.String()})
+		if e.From == 0 {
+			rows[len(rows)-1][5] = s.text("people.from_unknown")
+		}
 	}
 	if s.json {
 		return nil
@@ -111,6 +117,14 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 		s.text("col.until"), s.text("col.person"),
 	}, rows)
 	return nil
+}
+
+// day is how people read the first or last day of an entry.
+func (s *session) day(day people.Day, observed bool) string {
+	if observed {
+		return s.text("people.or_before", day.String())
+	}
+	return day.String()
 }
 
 // findPeople is the newest entry of everyone who was ever called so, as far as the user may know that they were.
@@ -169,7 +183,7 @@ func (s *session) known(ctx context.Context, limits scopes, entries []people.Ent
 func lineOf(e *people.Entry) personLine {
 	line := personLine{
 		Person: e.Person.String(), Source: string(e.Source), Key: e.Key, Name: e.Name, Department: e.Department, Address: e.Address,
-		Phone: e.Phone, Title: e.Title, From: e.From.String(), Until: e.Until.String(), Listed: e.Listed, Seqs: []uint64{},
+		Phone: e.Phone, Title: e.Title, From: e.From.String(), Until: e.Until.String(), FromObserved: e.FromObserved, UntilObserved: e.UntilObserved, Listed: e.Listed, Seqs: []uint64{},
 	}
 	for _, seq := range e.Seqs {
 		line.Seqs = append(line.Seqs, uint64(seq))
