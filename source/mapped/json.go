@@ -51,7 +51,7 @@ func parseRow(r *row, scanned []byte, enc Encoding) {
 
 // parseObject checks a whole JSON value and notes the members of an object. The members point into b.
 func parseObject(b []byte, members []member) (object, error) {
-	b = bytes.TrimSpace(b)
+	b = bytes.Trim(b, " \t\r\n") // RFC 8259 section 2: no other white space
 	doc := object{whole: b}
 	var err error
 	var end int
