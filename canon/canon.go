@@ -101,6 +101,16 @@ func AppendLeaf(dst []byte, l Leaf) []byte {
 	return append(dst, '\n')
 }
 
+// LeafType returns the type that a leaf names, without looking at the rest; nil when it does not begin as a leaf does.
+func LeafType(text []byte) []byte {
+	rest, ok := bytes.CutPrefix(text, []byte("guia.leaf/v1\ntype "))
+	t, _, ended := bytes.Cut(rest, []byte("\n"))
+	if !ok || !ended {
+		return nil
+	}
+	return t
+}
+
 // ParseLeaf reads what [AppendLeaf] writes and nothing else.
 func ParseLeaf(text []byte) (Leaf, error) {
 	var l Leaf

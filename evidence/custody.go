@@ -12,14 +12,18 @@ import (
 
 // custody finds the events that tell what happened to the records of the case up to the checkpoint: the imports that brought them
 // and the gaps of these imports, who opened them, what was done with the case, the log's keys, and the accounts of those who acted.
-// It reads the whole ledger once and decrypts only events of the program itself and gaps.
+// They are found by their leaves, and only they are decrypted.
 func (b *build) custody(ctx context.Context) ([]guia.Seq, error) {
 	var found []guia.Seq
 	gaps := map[guia.Seq]bool{}
 	actors := map[string]bool{}
 	accounts := map[string]guia.Seq{} // user.added by account
 	actorOf := map[guia.Seq][]string{}
-	err := b.l.Entries(ctx, 0, guia.Seq(b.size), func(entry ledger.Entry) error {
+	seqs, err := b.l.OfType(ctx, 0, guia.Seq(b.size), custodyTypes...)
+	if err != nil {
+		return nil, err
+	}
+	err = eachEntry(ctx, b.l, seqs, func(entry ledger.Entry) error {
 		if !b.mayConcern(&entry) {
 			return nil
 		}
@@ -55,6 +59,12 @@ func (b *build) custody(ctx context.Context) ([]guia.Seq, error) {
 	return found, nil
 }
 
+// custodyTypes are the types of the events that the chain of custody can have.
+var custodyTypes = []guia.Type{
+	guia.ImportStarted, guia.ImportFinished, guia.SourceGap, guia.RecordOpened, guia.SearchMade, guia.CaseOpened, guia.CaseAdded, guia.BundleStarted,
+	guia.BundleExported, guia.ActRefused, guia.LogKeyRotated, guia.UserAdded,
+}
+
 // accountsOf returns the events that say which account is whose, for the actors and those who made their accounts.
 func accountsOf(actors map[string]bool, accounts map[string]guia.Seq, actorOf map[guia.Seq][]string) (seqs []guia.Seq) {
 	for more := true; more; {
@@ -78,16 +88,9 @@ func (b *build) withholdsActors() bool {
 	return slices.ContainsFunc(b.req.Redact.rules, func(r rule) bool { return r.kind == "field" && under("actor", r.value) })
 }
 
-// mayConcern decides by the leaf alone.
+// mayConcern decides by the leaf alone: what is about the case comes behind its opening, and what is about its records behind the first.
 func (b *build) mayConcern(e *ledger.Entry) bool {
-	if e.Leaf.Type == guia.SourceGap {
-		_, shown := slices.BinarySearch(b.items, e.Seq)
-		return !shown
-	}
-	if e.Leaf.Source != guia.Own {
-		return false
-	}
-	if _, shown := slices.BinarySearch(b.items, e.Seq); shown {
+	if _, shown := slices.BinarySearch(b.items, e.Seq); shown || e.Leaf.Source != guia.Own && e.Leaf.Type != guia.SourceGap {
 		return false
 	}
 	switch e.Leaf.Type {
@@ -95,11 +98,12 @@ func (b *build) mayConcern(e *ledger.Entry) bool {
 		return b.imports[e.Leaf.Record]
 	case guia.CaseOpened:
 		return e.Leaf.Record == b.req.Case.ID
-	case guia.ImportFinished, guia.RecordOpened, guia.SearchMade, guia.CaseAdded, guia.BundleStarted, guia.BundleExported, guia.ActRefused,
-		guia.LogKeyRotated, guia.UserAdded:
-		return true
+	case guia.RecordOpened, guia.ImportFinished:
+		return e.Seq > b.items[0]
+	case guia.SearchMade, guia.CaseAdded, guia.BundleStarted, guia.BundleExported, guia.ActRefused:
+		return e.Seq > b.req.Case.Opened
 	default:
-		return false
+		return true
 	}
 }
 
@@ -139,17 +143,17 @@ type Intent struct {
 }
 
 // Unfinished returns the bundles that were started and have no outcome: those being written now, and those whose process ended in
-// between. What became of such a file is found out by looking for it, never by writing it again under the same intent. It reads
-// the whole ledger.
+// between. What became of such a file is found out by looking for it, never by writing it again under the same intent. They are
+// found by their leaves, and only they are decrypted.
 func Unfinished(ctx context.Context, l *ledger.Ledger) ([]Intent, error) {
 	open := map[guia.Seq]Intent{}
-	err := l.Entries(ctx, 0, l.Size(), func(entry ledger.Entry) error {
-		if t := entry.Leaf.Type; entry.Leaf.Source != guia.Own || t != guia.BundleStarted && t != guia.BundleExported {
+	seqs, err := l.OfType(ctx, 0, l.Size(), guia.BundleStarted, guia.BundleExported)
+	if err != nil {
+		return nil, err
+	}
+	err = eachEvent(ctx, l, seqs, func(e guia.Event) error {
+		if e.Source != guia.Own {
 			return nil
-		}
-		e, err := l.Vault().Read(ctx, entry.Seq, entry.Leaf.Header, entry.Row)
-		if err != nil {
-			return err
 		}
 		if e.Type == guia.BundleStarted {
 			i := Intent{Started: e.Seq, At: e.Captured, Case: e.Fields.Get("scope")}

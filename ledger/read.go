@@ -75,12 +75,49 @@ func (l *Ledger) Entries(ctx context.Context, first, end guia.Seq, fn func(Entry
 	return nil
 }
 
+// OfType returns the places of the events of these types from first to before end, ascending. It reads the leaves and no rows: a small
+// part of what Entries costs. An end behind the last event is a refusal of kind not_found.
+func (l *Ledger) OfType(ctx context.Context, first, end guia.Seq, types ...guia.Type) ([]guia.Seq, error) {
+	if size := l.Size(); first < end && end > size {
+		return nil, guia.Refuse(guia.NotFound, "ledger.no_entry", uint64(end-1), uint64(size))
+	}
+	wanted := map[guia.Type]bool{}
+	for _, t := range types {
+		wanted[t] = true
+	}
+	var found []guia.Seq
+	next := first
+	err := l.leaves(ctx, first, end, func(seq guia.Seq, text []byte) error {
+		if seq != next {
+			return missing(next, end, first)
+		}
+		next++
+		t := canon.LeafType(text)
+		if t == nil {
+			return guia.Refuse(guia.Damaged, "ledger.leaf_damaged", uint64(seq))
+		}
+		if wanted[guia.Type(t)] {
+			found = append(found, seq)
+		}
+		return nil
+	})
+	if err == nil && next < end {
+		err = missing(next, end, first)
+	}
+	return found, err
+}
+
+// missing refuses because an event is not stored, of those from first to before end.
+func missing(seq, end, first guia.Seq) error {
+	return guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(seq), uint64(end), uint64(seq-first))
+}
+
 // page reads the events from first to before end; all of them must be there.
 func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error) {
 	entries := make([]Entry, 0, end-first)
 	err := l.leaves(ctx, first, end, func(seq guia.Seq, text []byte) error {
 		if want := first + guia.Seq(len(entries)); seq != want {
-			return guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(want), uint64(end), len(entries))
+			return missing(want, end, first)
 		}
 		e := Entry{Seq: seq, Text: bytes.Clone(text)}
 		var err error
@@ -94,7 +131,7 @@ func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error)
 		return nil, err
 	}
 	if guia.Seq(len(entries)) != end-first {
-		return nil, guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(first), uint64(end), len(entries))
+		return nil, missing(first+guia.Seq(len(entries)), end, first)
 	}
 	err = l.vault.Rows(ctx, first, end, func(seq guia.Seq, row []byte) error {
 		entries[seq-first].Row = bytes.Clone(row)
