@@ -38,6 +38,9 @@ func (tx *Tx) note(query string) {
 // Changed reports whether a statement of this transaction was meant to change the table. What [Tx.Nest] undid counts too.
 func (tx *Tx) Changed(table string) bool { return tx.changed[table] }
 
+// Touch makes [Tx.Changed] true of a table also where no row of it changes.
+func (tx *Tx) Touch(table string) { tx.changed[table] = true }
+
 // Fingerprint is a digest over all rows of a table as this transaction sees them, whatever their order. It reads the whole table.
 func (tx *Tx) Fingerprint(table string) ([sha256.Size]byte, error) {
 	rows, err := tx.Query("SELECT * FROM " + table)

@@ -13,10 +13,12 @@ import (
 	"testing"
 
 	"guia"
+	"guia/account"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
 	"guia/ledger"
+	"guia/permit"
 	"guia/proof"
 	"guia/source"
 )
@@ -365,23 +367,57 @@ func TestAnOlderTableWithItsOlderHashIsFound(t *testing.T) {
 	beBusy(t, d)
 	d.Shut()
 	after := readImage(t, d.Path)
-	for _, table := range []string{"permit_user", "permit_grant", "evidence_case", "evidence_item", "ledger_key"} {
-		work := filepath.Join(memory(t), "data")
-		old := filepath.Join(memory(t), "old.db")
-		if err := os.WriteFile(old, before["guia.db"], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		edited(t, after, work, func(_ testing.TB, e *editor) {
-			e.must(e.main.Exec("ATTACH DATABASE '" + old + "' AS old"))
-			e.must(e.main.Exec("DELETE FROM main." + table))
-			e.must(e.main.Exec("INSERT INTO main." + table + " SELECT * FROM old." + table))
-			e.must(e.main.Exec("DELETE FROM main.ledger_state WHERE name = '" + table + "'"))
-			e.must(e.main.Exec("INSERT INTO main.ledger_state SELECT * FROM old.ledger_state WHERE name = '" + table + "'"))
-			e.must(e.main.Exec("DETACH DATABASE old"))
-		})
-		if f := examine(work, ""); f.class != "found by check" && !strings.HasPrefix(f.class, "refused: damaged") {
-			t.Errorf("%s put back: %s: %s", table, f.class, f.what)
-		}
+	for _, table := range []string{"permit_user", "permit_grant", "evidence_case", "evidence_item", "ledger_key", "intake_tombstone", "vault_doomed"} {
+		putBack(t, table, before, after)
+	}
+}
+
+// TestASpentApprovalIsNotUnspentUnnoticed: the table said that it was given, and says so again.
+func TestASpentApprovalIsNotUnspentUnnoticed(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := guiatest.NewAt(t, filepath.Join(memory(t), "data"))
+	desk := account.Open(d.Ledger)
+	rui, err := desk.Add(ctx, d.Owner, "rui", "", []permit.Grant{{Role: permit.Approver, Scope: permit.Everything}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := desk.Ask(ctx, d.Owner, permit.ActRotateLog, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.Answer(ctx, guiatest.ActorOf(rui), request, true); err != nil {
+		t.Fatal(err)
+	}
+	d.Reopen()
+	d.Shut()
+	before := readImage(t, d.Path)
+	d = guiatest.Open(t, d.Path)
+	if _, err := d.Ledger.RotateKey(ctx, d.Owner, request); err != nil {
+		t.Fatal(err)
+	}
+	d.Shut()
+	putBack(t, "permit_request", before, readImage(t, d.Path))
+}
+
+// putBack replaces a table and its hash by those of before, and demands that it is noticed.
+func putBack(t *testing.T, table string, before, after image) {
+	t.Helper()
+	work := filepath.Join(memory(t), "data")
+	old := filepath.Join(memory(t), "old.db")
+	if err := os.WriteFile(old, before["guia.db"], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edited(t, after, work, func(_ testing.TB, e *editor) {
+		e.must(e.main.Exec("ATTACH DATABASE '" + old + "' AS old"))
+		e.must(e.main.Exec("DELETE FROM main." + table))
+		e.must(e.main.Exec("INSERT INTO main." + table + " SELECT * FROM old." + table))
+		e.must(e.main.Exec("DELETE FROM main.ledger_state WHERE name = '" + table + "'"))
+		e.must(e.main.Exec("INSERT INTO main.ledger_state SELECT * FROM old.ledger_state WHERE name = '" + table + "'"))
+		e.must(e.main.Exec("DETACH DATABASE old"))
+	})
+	if f := examine(work, ""); f.class != "found by check" && !strings.HasPrefix(f.class, "refused: damaged") {
+		t.Errorf("%s put back: %s: %s", table, f.class, f.what)
 	}
 }
 

@@ -112,6 +112,7 @@ func (d *Desk) Forget(tx *db.Tx, f *Forgetting) error {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 	}
+	tx.Touch("intake_tombstone") // the ledger's check takes the event that records the erasure for a change of it
 	for _, m := range f.tombstones {
 		if _, err := tx.Exec("INSERT INTO intake_tombstone (mac) VALUES (?) ON CONFLICT (mac) DO NOTHING", m[:]); err != nil {
 			return fmt.Errorf("set tombstone: %w", err)

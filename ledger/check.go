@@ -67,11 +67,11 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	}
 	walk := treeWalk{counts: map[guia.StreamID]uint64{}, states: stateWatch{}}
 	err := l.checkTree(ctx, size, &walk, &r, o.Progress)
+	if err == nil && !o.Quick {
+		err = l.checkRows(ctx, size, walk.states, &r, o)
+	}
 	if err == nil && l.keys != nil { // a copy without keys is only looked at
 		err = l.checkStates(ctx, walk.states, &r)
-	}
-	if err == nil && !o.Quick {
-		err = l.checkRows(ctx, size, &r, o)
 	}
 	if err != nil {
 		return r, fmt.Errorf("check: %w", db.Explain(err))
@@ -174,7 +174,7 @@ func (w *treeWalk) see(text []byte, seq guia.Seq, r *CheckReport) {
 		return
 	}
 	w.states.see(seq, &leaf)
-	if leaf.Type == guia.ClockJumped {
+	if leaf.Type == guia.ClockJumped && leaf.Source == guia.Own {
 		w.clock = 0 // the guard against the next jump begins anew
 	}
 	w.clock = max(w.clock, leaf.Captured.UnixMilli())
@@ -350,7 +350,7 @@ func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
 }
 
 // checkRows decrypts every row with its files and recomputes its commitments, on all processors.
-func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o CheckOptions) error {
+func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, states stateWatch, r *CheckReport, o CheckOptions) error {
 	const page = 1024
 	owners := map[guia.StreamID]seal.Owner{}
 	erased := erasures{}
@@ -379,6 +379,7 @@ func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, r *CheckReport, o
 			if err := erased.see(e, looked[i].forgotten > 0); err != nil {
 				return err
 			}
+			states.read(e)
 			if stream, ok := streamOf(e); ok {
 				owners[e.Stream] = l.vault.StreamOwner(e.Source, stream)
 			}

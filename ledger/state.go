@@ -25,8 +25,8 @@ var states = map[string][]guia.Type{
 	"evidence_case":    {guia.CaseOpened},
 	"evidence_item":    {guia.CaseAdded},
 	"intake_cursor":    {guia.ImportStarted, guia.ImportFinished},
-	"intake_tombstone": nil,
-	"vault_doomed":     nil,
+	"intake_tombstone": nil, // only the fields tell: see read
+	"vault_doomed":     {guia.KeysDestroyed},
 	"ledger_key":       {guia.LogKeyRotated},
 }
 
@@ -89,8 +89,21 @@ var stateOf = func() map[guia.Type]string {
 }()
 
 func (w stateWatch) see(seq guia.Seq, leaf *canon.Leaf) {
-	if table, ok := stateOf[leaf.Type]; ok {
+	if table, ok := stateOf[leaf.Type]; ok && leaf.Source == guia.Own {
 		w[table] = seq + 1
+	}
+}
+
+// read notices what only the fields tell: that an approval was spent, and that what was erased is kept from coming back.
+func (w stateWatch) read(e *guia.Event) {
+	if e.Source != guia.Own {
+		return
+	}
+	if e.Fields.Get("approver") != "" {
+		w["permit_request"] = max(w["permit_request"], e.Seq+1)
+	}
+	if e.Type == guia.KeysDestroyed && e.Fields.Get("seqs") != "" { // its end, which has none, changes nothing of it
+		w["intake_tombstone"] = max(w["intake_tombstone"], e.Seq+1)
 	}
 }
 
