@@ -96,33 +96,49 @@ const (
 	SpaceSeen         Type = "space.seen"         // a place that holds files, as the source describes it
 	RecordKept        Type = "record.kept"        // a row of a hand-made export that is no message
 	SourceGap         Type = "source.gap"         // a part of the source could not be read; the reason is a field
-	ImportStarted     Type = "import.started"     // somebody handed in a file or folder; its digest is a field
-	ImportFinished    Type = "import.finished"    // how many records were new, known, linked, marked
-	LedgerCreated     Type = "ledger.created"     // the first event of every ledger
-	SearchMade        Type = "search.made"        // somebody searched
-	RecordOpened      Type = "record.opened"      // somebody opened an event
-	CaseOpened        Type = "case.opened"        // a case was opened
-	CaseAdded         Type = "case.added"         // events were put into a case
-	BundleStarted     Type = "bundle.started"     // intent: a bundle is about to be written
-	BundleExported    Type = "bundle.exported"    // outcome: the digest of the file that left
-	BackupStarted     Type = "backup.started"     // intent
-	BackupFinished    Type = "backup.finished"    // outcome
-	BackupRestored    Type = "backup.restored"    // this directory came from a backup
-	LogKeyRotated     Type = "log.key_rotated"    // the log key was replaced; the old key signed the new one
-	EpochRotated      Type = "epoch.rotated"      // the epoch key was replaced
-	EscrowWritten     Type = "escrow.written"     // a copy of the epoch key was encrypted to named recipients
-	KeysDestroyed     Type = "keys.destroyed"     // keys were forgotten on purpose
-	UserAdded         Type = "user.added"         // a user of Guia
-	UserDisabled      Type = "user.disabled"      //
-	RoleGranted       Type = "role.granted"       //
-	RoleRevoked       Type = "role.revoked"       //
-	ApprovalAsked     Type = "approval.asked"     // an act that needs a second person was proposed
-	ApprovalGiven     Type = "approval.given"     //
-	ApprovalRefused   Type = "approval.refused"   //
-	ActRefused        Type = "act.refused"        // somebody tried what they may not do
-	AnchorCompared    Type = "anchor.compared"    // the ledger was compared with a checkpoint kept elsewhere
-	ClockJumped       Type = "clock.jumped"       // our clock went backwards; both readings are fields
+
+	// From here on, what only Guia itself says ([Type.IsOwn]).
+
+	ImportStarted   Type = "import.started"   // somebody handed in a file or folder; its digest is a field
+	ImportFinished  Type = "import.finished"  // how many records were new, known, linked, marked
+	LedgerCreated   Type = "ledger.created"   // the first event of every ledger
+	SearchMade      Type = "search.made"      // somebody searched
+	RecordOpened    Type = "record.opened"    // somebody opened an event
+	CaseOpened      Type = "case.opened"      // a case was opened
+	CaseAdded       Type = "case.added"       // events were put into a case
+	BundleStarted   Type = "bundle.started"   // intent: a bundle is about to be written
+	BundleExported  Type = "bundle.exported"  // outcome: the digest of the file that left
+	BackupStarted   Type = "backup.started"   // intent
+	BackupFinished  Type = "backup.finished"  // outcome
+	BackupRestored  Type = "backup.restored"  // this directory came from a backup
+	LogKeyRotated   Type = "log.key_rotated"  // the log key was replaced; the old key signed the new one
+	EpochRotated    Type = "epoch.rotated"    // the epoch key was replaced
+	EscrowWritten   Type = "escrow.written"   // a copy of the epoch key was encrypted to named recipients
+	KeysDestroyed   Type = "keys.destroyed"   // keys were forgotten on purpose
+	UserAdded       Type = "user.added"       // a user of Guia
+	UserDisabled    Type = "user.disabled"    //
+	RoleGranted     Type = "role.granted"     //
+	RoleRevoked     Type = "role.revoked"     //
+	ApprovalAsked   Type = "approval.asked"   // an act that needs a second person was proposed
+	ApprovalGiven   Type = "approval.given"   //
+	ApprovalRefused Type = "approval.refused" //
+	ActRefused      Type = "act.refused"      // somebody tried what they may not do
+	AnchorCompared  Type = "anchor.compared"  // the ledger was compared with a checkpoint kept elsewhere
+	ClockJumped     Type = "clock.jumped"     // our clock went backwards; both readings are fields
 )
+
+// IsOwn reports whether only Guia itself says such a thing, about what happened in it. Intake takes no record of another source with
+// such a type, and whoever believes what these events say believes it of the source [Own] alone.
+func (t Type) IsOwn() bool {
+	switch t {
+	case ImportStarted, ImportFinished, LedgerCreated, SearchMade, RecordOpened, CaseOpened, CaseAdded, BundleStarted, BundleExported,
+		BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten, KeysDestroyed, UserAdded, UserDisabled,
+		RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused, AnchorCompared, ClockJumped:
+		return true
+	default:
+		return false
+	}
+}
 
 // ParseType accepts lower-case words of letters, digits and underscores joined by dots, at least two, at most 48 bytes in all.
 func ParseType(s string) (Type, error) {

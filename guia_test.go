@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +43,25 @@ func TestTypesAndSourcesAreWords(t *testing.T) {
 	} {
 		if _, err := guia.ParseSourceName(s); (err == nil) != ok {
 			t.Errorf("source %q: %v", s, err)
+		}
+	}
+}
+
+// TestEveryTypeIsASourcesOrGuiasOwn reads the types out of the source, where those of sources stand first: who adds one decides who may say
+// such a thing.
+func TestEveryTypeIsASourcesOrGuiasOwn(t *testing.T) {
+	text, err := os.ReadFile("guia.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := regexp.MustCompile(`(?m)^\t(\w+) +Type = "([^"]+)"`).FindAllStringSubmatch(string(text), -1)
+	first := slices.IndexFunc(all, func(m []string) bool { return m[1] == "ImportStarted" })
+	if len(all) < 50 || first < 1 {
+		t.Fatalf("%d types were found, the first own one at %d", len(all), first)
+	}
+	for i, m := range all {
+		if kind := guia.Type(m[2]); kind.IsOwn() != (i >= first) {
+			t.Errorf("%s: own %v, and stands at %d, where Guia's own begin at %d", kind, kind.IsOwn(), i, first)
 		}
 	}
 }

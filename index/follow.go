@@ -30,7 +30,7 @@ func (f *Follower) Apply(ctx context.Context, events []guia.Event, next guia.Seq
 	docs := make([]Doc, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		if e.Type == guia.KeysDestroyed {
+		if e.Type == guia.KeysDestroyed && e.Source == guia.Own {
 			if err := f.forget(ctx, e, docs); err != nil {
 				return err
 			}

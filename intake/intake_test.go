@@ -277,13 +277,17 @@ func TestWhatAConnectorMustNotDoStoresNothing(t *testing.T) {
 	d := guiatest.New(t)
 	before := d.Ledger.Size()
 	for what, change := range map[string]func(*source.Record, *intake.Feed){
-		"no key":             func(r *source.Record, _ *intake.Feed) { r.Key = "" },
-		"no type":            func(r *source.Record, _ *intake.Feed) { r.Type = "" },
-		"a type of one word": func(r *source.Record, _ *intake.Feed) { r.Type = "message" },
-		"an unknown field":   func(r *source.Record, _ *intake.Feed) { r.Extra.Set("Salary", "1") },
-		"a file by hand":     func(r *source.Record, _ *intake.Feed) { r.Extra.Set("file.0009", "sha256:x 1") },
-		"a chunk by hand":    func(r *source.Record, _ *intake.Feed) { r.Extra.Set("text.0005", "x") },
-		"a line in a source": func(_ *source.Record, f *intake.Feed) { f.Source = "slack\nrecord" },
+		"no key":              func(r *source.Record, _ *intake.Feed) { r.Key = "" },
+		"no type":             func(r *source.Record, _ *intake.Feed) { r.Type = "" },
+		"a type of one word":  func(r *source.Record, _ *intake.Feed) { r.Type = "message" },
+		"an unknown field":    func(r *source.Record, _ *intake.Feed) { r.Extra.Set("Salary", "1") },
+		"a file by hand":      func(r *source.Record, _ *intake.Feed) { r.Extra.Set("file.0009", "sha256:x 1") },
+		"a chunk by hand":     func(r *source.Record, _ *intake.Feed) { r.Extra.Set("text.0005", "x") },
+		"a line in a source":  func(_ *source.Record, f *intake.Feed) { f.Source = "slack\nrecord" },
+		"an erasure":          func(r *source.Record, _ *intake.Feed) { r.Type = guia.KeysDestroyed },
+		"a jump of our clock": func(r *source.Record, _ *intake.Feed) { r.Type = guia.ClockJumped },
+		"somebody's search":   func(r *source.Record, _ *intake.Feed) { r.Type = guia.SearchMade },
+		"Guia itself":         func(_ *source.Record, f *intake.Feed) { f.Source = guia.Own },
 	} {
 		r, f := message("1", "text"), feed("slack", "a")
 		r.Origin = "Chan Tai Man/2026-03-01.json#1"

@@ -33,6 +33,9 @@ func normalize(feed Feed, r *source.Record) (*item, error) {
 	if _, err := guia.ParseSourceName(string(feed.Source)); err != nil {
 		return nil, err
 	}
+	if r.Type.IsOwn() || feed.Source == guia.Own { // it would pass for an act, or for what happened here
+		return nil, guia.Refuse(guia.Invalid, "intake.own", string(r.Type), string(feed.Source))
+	}
 	if r.Key == "" {
 		return nil, fmt.Errorf("record without a key")
 	}

@@ -175,7 +175,7 @@ func (p *People) Apply(ctx context.Context, events []guia.Event, next guia.Seq) 
 		b := batch{ids: &p.ids, tx: tx, shown: map[shownKey][]byte{}}
 		for i := range events {
 			e := &events[i]
-			if e.Type == guia.KeysDestroyed {
+			if e.Type == guia.KeysDestroyed && e.Source == guia.Own {
 				places, err := canon.ParseSeqs(e.Fields.Get("seqs"))
 				if err != nil {
 					return fmt.Errorf("event %d: %w", e.Seq, err)
