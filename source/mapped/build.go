@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"guia"
+	"guia/extract"
 	"guia/source"
 )
 
@@ -177,10 +178,10 @@ func (s *Source) build(f *file) (*source.Record, error) {
 	}
 
 	r.Subject, r.Text = get("subject"), get("text")
-	if v := f.fields["text"]; v != nil && v.value.HTML {
-		if plain := plainText(r.Text); plain != r.Text {
-			r.HTML, r.Text = r.Text, plain
-		}
+	if v := f.fields["text"]; v != nil && v.value.HTML && strings.ContainsAny(r.Text, "<&") { // where neither stands, white space is meant
+		plain, whole := extract.HTML([]byte(r.Text), maxCell)
+		row.oversize = row.oversize || !whole
+		r.HTML, r.Text = r.Text, plain
 	}
 	r.Recipients, r.Members = many("recipients", false), many("members", false)
 	s.attach(r, f.h.name, many("file.name", true), many("file.path", true), many("file.type", true))
