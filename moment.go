@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// Zone is the company's zone. A day that somebody names, and a time of day without a zone, are of this one, whatever machine Guia runs
+// on; so are days and times in tables. It has had no summer time since 1979.
+var Zone = time.FixedZone("Asia/Macau", 8*60*60)
+
 // Precision is how exactly a source told the time.
 type Precision uint8
 

@@ -9,9 +9,6 @@ import (
 // Day is a calendar day, counted from 1 January of the year 1, which is 1. The zero Day means that there is none.
 type Day int32
 
-// macau is the zone in which an instant falls on a day. It has had no summer time since 1979.
-var macau = time.FixedZone("Asia/Macau", 8*60*60)
-
 // ParseDay reads "2026-03-01".
 func ParseDay(s string) (Day, error) {
 	t, err := time.Parse(time.DateOnly, s)
@@ -21,8 +18,8 @@ func ParseDay(s string) (Day, error) {
 	return dayIn(t), nil
 }
 
-// DayOf returns the day of an instant in Macau.
-func DayOf(t time.Time) Day { return dayIn(t.In(macau)) }
+// DayOf returns the day of an instant in [guia.Zone].
+func DayOf(t time.Time) Day { return dayIn(t.In(guia.Zone)) }
 
 // String is "2026-03-01", and empty for no day.
 func (d Day) String() string {
@@ -58,7 +55,7 @@ func (d Day) start(p guia.Precision) time.Time {
 		return d.midnight()
 	}
 	y, m, day := d.midnight().Date()
-	return time.Date(y, m, day, 0, 0, 0, 0, macau)
+	return time.Date(y, m, day, 0, 0, 0, 0, guia.Zone)
 }
 
 // parsedDay reads the day of the fields valid.from and valid.until, of which only the day counts.

@@ -97,7 +97,7 @@ func (p *program) listSets(place string) error {
 				return err
 			}
 		}
-		rows = append(rows, []string{line.Created, p.number(m.Size), fmt.Sprint(m.Epoch), p.size(line.Bytes), m.Set})
+		rows = append(rows, []string{when(line.Created), p.number(m.Size), fmt.Sprint(m.Epoch), p.size(line.Bytes), m.Set})
 	}
 	switch {
 	case p.json:
@@ -132,7 +132,7 @@ func (p *program) restoreCommand() *cobra.Command {
 		if p.json {
 			return p.emit(lineOfSet(m, p.path))
 		}
-		p.say("restore.done", p.path, p.number(m.Size), m.Created.UTC().Format("2006-01-02 15:04 UTC"))
+		p.say("restore.done", p.path, p.number(m.Size), m.Created.In(guia.Zone).Format("2006-01-02 15:04 -07:00"))
 		return nil
 	}
 	return cmd

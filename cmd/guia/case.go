@@ -130,7 +130,7 @@ func (s *session) listCases(ctx context.Context) error {
 				return err
 			}
 		}
-		rows = append(rows, []string{strconv.Itoa(line.Number), line.Opened, line.By, strconv.Itoa(line.Events), line.Name})
+		rows = append(rows, []string{strconv.Itoa(line.Number), when(line.Opened), line.By, strconv.Itoa(line.Events), line.Name})
 	}
 	switch {
 	case s.json:

@@ -49,20 +49,20 @@ func (p *program) logCommand() *cobra.Command {
 	return cmd
 }
 
-// parseTime reads a day, or a point in time (RFC 3339). A day is one of this machine's zone; where end is set, the time behind it
-// is returned, so that the day belongs to the period. The zero time stands for no limit.
+// parseTime reads a day, or a point in time (RFC 3339). A day, and a time without a zone, are those of [guia.Zone]; where end is set, the
+// time behind a day is returned, so that the day belongs to the period. The zero time stands for no limit.
 func parseTime(flag, s string, end bool) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.ParseInLocation("2006-01-02", s, time.Local); err == nil {
+	if t, err := time.ParseInLocation("2006-01-02", s, guia.Zone); err == nil {
 		if end {
 			t = t.AddDate(0, 0, 1)
 		}
 		return t, nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+		if t, err := time.ParseInLocation(layout, s, guia.Zone); err == nil {
 			return t, nil
 		}
 	}
@@ -158,12 +158,12 @@ func (s *session) logTable(lines []logLine, content bool) {
 	}
 	rows := make([][]string, len(lines))
 	for i, l := range lines {
-		rows[i] = []string{strconv.FormatUint(l.Seq, 10), l.Captured, l.Type, l.Source, l.Stream[:8] + "/" + strconv.FormatUint(l.Count, 10)}
+		rows[i] = []string{strconv.FormatUint(l.Seq, 10), when(l.Captured), l.Type, l.Source, l.Stream[:8] + "/" + strconv.FormatUint(l.Count, 10)}
 		switch {
 		case content && l.Denied:
 			rows[i] = append(rows[i], "", "", s.text("log.denied"))
 		case content:
-			rows[i] = append(rows[i], l.Time, l.Sender, l.Text)
+			rows[i] = append(rows[i], when(l.Time), l.Sender, l.Text)
 		default:
 			who := l.Actor
 			if l.Outcome != "" && l.Outcome != "done" {

@@ -103,12 +103,12 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 		p.counts(l.Marks)
 	}
 	if l.First != "" {
-		p.say("import.dry_period", l.First, l.Last)
+		p.say("import.dry_period", when(l.First), when(l.Last))
 	}
 	p.print("\n")
 	var rows [][]string
 	for _, s := range l.Sample {
-		rows = append(rows, []string{s.Time, s.Sender, s.Conversation, s.Type, s.Text})
+		rows = append(rows, []string{when(s.Time), s.Sender, s.Conversation, s.Type, s.Text})
 	}
 	p.table([]string{p.text("col.time"), p.text("col.sender"), p.text("col.conversation"), p.text("col.type"), p.text("col.text")}, rows)
 	p.print("\n")

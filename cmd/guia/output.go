@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/text/width"
 
+	"guia"
 	"guia/lang"
 )
 
@@ -93,6 +95,19 @@ func plain(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// when is how a table shows a moment that is spelled as in [guia.Moment]: in [guia.Zone], which the head of the column says, as exactly
+// as it was told and to the second at most. A day stays the day that was told.
+func when(spelled string) string {
+	m, err := guia.ParseMoment(spelled)
+	switch {
+	case err != nil || m.Precision == guia.Day:
+		return spelled
+	case m.Precision == guia.Minute:
+		return m.Time.In(guia.Zone).Format("2006-01-02 15:04")
+	}
+	return m.Time.In(guia.Zone).Format(time.DateTime)
 }
 
 // table prints rows under a head, columns aligned. Where the width of the terminal is known, the last column is shortened to it.

@@ -293,7 +293,7 @@ func (s *session) tellSearch(q question, r searchResult) {
 	}
 	rows := make([][]string, len(r.Hits))
 	for i, h := range r.Hits {
-		rows[i] = []string{strconv.FormatUint(h.Seq, 10), h.Time, clip(h.Sender, 24), clip(h.Conversation, 32)}
+		rows[i] = []string{strconv.FormatUint(h.Seq, 10), when(h.Time), clip(h.Sender, 24), clip(h.Conversation, 32)}
 		switch {
 		case h.Copies > 0:
 			rows[i] = append(rows[i], "+"+strconv.Itoa(h.Copies))

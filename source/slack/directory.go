@@ -158,7 +158,7 @@ func readUser(raw []byte) []source.Record {
 	u.Updated.into(&r)
 	day := ""
 	if r.HasTime {
-		day = r.Time.Time.Format(time.DateOnly)
+		day = r.Time.Time.In(guia.Zone).Format(time.DateOnly)
 	}
 	switch {
 	case u.IsBot || u.ID == "USLACKBOT":
