@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,8 +102,13 @@ func (d *demo) show(ctx context.Context, st step) error {
 
 func (d *demo) play(ctx context.Context, st step) int {
 	d.print("\n" + d.bold(d.text(st.key)) + "\n")
-	shown := make([]string, len(st.args))
-	for i, a := range st.args {
+	data := []string{"--dir", filepath.Join(d.dir, "data")}
+	typed := st.args
+	if st.args[0] != "verify" { // which needs no directory
+		typed = append(slices.Clone(data), st.args...)
+	}
+	shown := make([]string, len(typed))
+	for i, a := range typed {
 		if rel, err := filepath.Rel(d.env.dir, a); err == nil && filepath.IsAbs(a) {
 			a = rel
 		}
@@ -113,7 +119,7 @@ func (d *demo) play(ctx context.Context, st step) int {
 	}
 	d.print("$ guia " + strings.Join(shown, " ") + "\n")
 	e := d.env
-	e.args = append([]string{"--dir", filepath.Join(d.dir, "data"), "--lang", d.language.String()}, st.args...)
+	e.args = append(append(data, "--lang", d.language.String()), st.args...)
 	return run(ctx, e)
 }
 
