@@ -182,6 +182,11 @@ func (p *program) settle(cmd *cobra.Command) error {
 			return guia.Refuse(guia.Invalid, "cmd.lang", name)
 		}
 	}
+	if name := p.getenv("GUIA_LANG"); name != "" && p.holder == nil { // a guest has said so where the command was typed
+		if _, ok := lang.Parse(name); !ok {
+			p.note("cmd.lang", "GUIA_LANG="+name)
+		}
+	}
 	if p.path == "" {
 		p.path = p.defaultDirectory()
 	}
