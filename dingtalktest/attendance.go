@@ -1,0 +1,184 @@
+package dingtalktest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+var attendanceCalls = []endpoint{
+	{path: "/attendance/list", scope: "qyapi_get_attendance_data", do: attendanceList},
+	{path: "/attendance/listRecord", scope: "qyapi_get_attendance_data", do: attendanceRecords},
+	{path: "/topapi/attendance/getsimplegroups", scope: "qyapi_base", do: attendanceGroups},
+}
+
+// punch is one clock-in or clock-out. Nothing is stored: it is drawn for the person and the day, and exists once its time has come.
+type punch struct {
+	id      int64
+	who     *person
+	day     time.Time
+	check   string // OnDuty or OffDuty
+	planned time.Time
+	at      time.Time // zero: not signed
+	result  string
+	place   string
+	abroad  bool // punched outside of the place of work
+}
+
+// punches are those of one person on one day, until now.
+func (t *Tenant) punches(p *person, day, now time.Time) []punch {
+	c := t.company
+	d := roll(c.spec.Seed, "punch", int64(p.index), day.Unix())
+	if wd := day.Weekday(); wd == time.Sunday || wd == time.Saturday && c.spec.Size == "S" || day.Before(p.hired) {
+		return nil
+	}
+	if c.gone[p.index] && !day.Before(c.leaving(p.index).last) || d.percent(4) {
+		return nil // left, or on leave
+	}
+	starts := 9 * time.Hour
+	if c.spec.Size == "L" { // three shifts
+		starts = time.Duration(p.index%3*8) * time.Hour
+	}
+	late := time.Duration(d.n(25)-18) * time.Minute
+	var all []punch
+	for n, check := range []string{"OnDuty", "OffDuty"} {
+		planned := day.Add(starts + time.Duration(n)*9*time.Hour)
+		x := punch{
+			id: day.Unix()/86400*1_000_000 + int64(p.index)*2 + int64(n), who: p, day: day, check: check, planned: planned,
+			at: planned.Add(late + time.Duration(d.n(60))*time.Second), result: "Normal", place: workplace(p), abroad: d.percent(6),
+		}
+		if n == 1 {
+			x.at = planned.Add(time.Duration(d.n(50)-4) * time.Minute)
+			if x.at.Before(planned) {
+				x.result = "Early"
+			}
+		} else if x.at.After(planned) {
+			x.result = "Late"
+		}
+		if d.percent(3) {
+			x.at, x.result = time.Time{}, "NotSigned"
+		}
+		if due := x.at; due.IsZero() && planned.Add(4*time.Hour).After(now) || due.After(now) {
+			continue
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+func (x *punch) row(c *company) object {
+	o := object{
+		"id": x.id, "userId": x.who.id, "workDate": x.day.UnixMilli(), "checkType": x.check, "timeResult": x.result, "locationResult": "Normal",
+		"sourceType": "USER", "baseCheckTime": x.planned.UnixMilli(), "groupId": 610_001, "planId": x.id + 7_000_000_000,
+	}
+	switch {
+	case x.at.IsZero():
+		o["locationResult"], o["sourceType"] = "NotSigned", "SYSTEM"
+		o["userCheckTime"] = x.planned.UnixMilli()
+	default:
+		o["userCheckTime"], o["recordId"] = x.at.UnixMilli(), x.id+9_000_000_000
+		if x.abroad {
+			o["locationResult"] = "Outside"
+		}
+	}
+	return o
+}
+
+// window reads the people and the span of an attendance call.
+func (c *call) window(people, from, to string, reach time.Time) (who []*person, first, last time.Time) {
+	if !c.need(people, from, to) {
+		return nil, first, last
+	}
+	first, last = c.local(from), c.local(to)
+	ids := c.list(people)
+	switch {
+	case c.bad != nil:
+	case last.Before(first) || last.Sub(first) > 7*24*time.Hour:
+		c.fail(oldFault(40035, "不合法的参数：时间跨度不能超过7天"))
+	case len(ids) == 0 || len(ids) > 50:
+		c.fail(oldFault(33012, "不合法的userid列表，最多50个"))
+	case first.Before(reach):
+		first = reach
+	}
+	for _, id := range ids {
+		if p := c.t.company.find(id); p != nil {
+			who = append(who, p)
+		}
+	}
+	return who, first, last
+}
+
+func attendanceList(c *call) object {
+	if !c.need("offset", "limit") {
+		return nil
+	}
+	size := c.size("limit", 50, 50)
+	who, first, last := c.window("userIdList", "workDateFrom", "workDateTo", midnight(c.now).AddDate(0, -6, 0))
+	if c.bad != nil {
+		return nil
+	}
+	var all []punch
+	for day := midnight(first); !day.After(last); day = day.AddDate(0, 0, 1) {
+		for _, p := range who {
+			all = append(all, c.t.punches(p, day, c.now)...)
+		}
+	}
+	page, more := byOffset(c, all, size)
+	rows := []object{}
+	for _, x := range page {
+		rows = append(rows, x.row(c.t.company))
+	}
+	return object{"recordresult": rows, "hasMore": more}
+}
+
+// attendanceRecords are the punches themselves with where and on what they were made: no page, so 7 days and 50 people are all.
+func attendanceRecords(c *call) object {
+	who, first, last := c.window("userIds", "checkDateFrom", "checkDateTo", midnight(c.now).AddDate(0, 0, -180))
+	if c.bad != nil {
+		return nil
+	}
+	rows := []object{}
+	for day := midnight(first).AddDate(0, 0, -1); !day.After(last); day = day.AddDate(0, 0, 1) {
+		for _, p := range who {
+			for _, x := range c.t.punches(p, day, c.now) {
+				if x.at.IsZero() || x.at.Before(first) || x.at.After(last) {
+					continue
+				}
+				rows = append(rows, x.record(c.t.company))
+			}
+		}
+	}
+	return object{"recordresult": spoil(c, rows)}
+}
+
+func (x *punch) record(c *company) object {
+	d := roll(uint64(x.who.salt), "device", x.id)
+	o := x.row(c)
+	o["corpId"], o["bizId"], o["classId"] = c.id, fmt.Sprint(x.id), 620_001
+	o["gmtCreate"], o["gmtModified"], o["planCheckTime"] = x.at.UnixMilli(), x.at.UnixMilli(), x.planned.UnixMilli()
+	o["isLegal"], o["locationMethod"] = "Y", "MAP"
+	lat, lon := 22.15+float64(d.n(4000))/1e5, 113.53+float64(d.n(5000))/1e5
+	if x.who.kind == mainlander || x.abroad && x.who.kind == commuter { // punched across the border
+		lat, lon = 22.22+float64(d.n(4000))/1e5, 113.50+float64(d.n(5000))/1e5
+		o["userAddress"] = "广东省珠海市香洲区测试路"
+	} else {
+		o["userAddress"] = "澳門特別行政區測試大馬路"
+	}
+	o["userLatitude"], o["userLongitude"], o["userAccuracy"] = fmt.Sprintf("%.5f", lat), fmt.Sprintf("%.5f", lon), "30"
+	own := roll(uint64(x.who.salt), "phone")
+	o["deviceId"] = own.hex(32)
+	if d.percent(50) {
+		o["locationMethod"], o["userSsid"], o["userMacAddr"] = "WIFI", "TEST-OFFICE", "02:00:5e:00:53:01"
+	}
+	return o
+}
+
+func attendanceGroups(c *call) object {
+	all := []object{{
+		"group_id": 610_001, "group_name": "測試考勤組", "type": map[bool]string{true: "TURN", false: "FIXED"}[c.t.company.spec.Size == "L"], "is_default": true,
+		"member_count": len(c.t.company.present()), "owner_user_id": c.t.company.userID(c.t.company.cast["hr"]), "manager_list": []string{},
+		"dept_name_list": []string{c.t.company.name}, "selected_class": []object{}, "work_day_list": []string{},
+	}}
+	page, more := byOffset(c, all, c.size("size", 10, 10))
+	return object{"result": object{"has_more": more, "groups": slices.Clone(page)}}
+}
