@@ -22,6 +22,7 @@ func TestCreateStartsOverAfterAnInterruptedAttemptAndLeavesOtherFoldersAlone(t *
 		{"died before the mark had its name", []string{".durable-123"}, 0},
 		{"somebody's folder", []string{"notes.txt"}, guia.Conflict},
 		{"a directory", []string{"VERSION", "guia.db"}, guia.Conflict},
+		{"a directory that has lost its version", []string{"guia.db", "keys.db"}, guia.Damaged},
 	} {
 		path := filepath.Join(t.TempDir(), "data")
 		if err := os.Mkdir(path, 0o700); err != nil {

@@ -102,6 +102,9 @@ func checkFree(path string) error {
 	if _, err := os.Stat(filepath.Join(path, "VERSION")); err == nil {
 		return guia.Refuse(guia.Conflict, "directory.exists", path)
 	}
+	if isHeadless(path) {
+		return guia.Refuse(guia.Damaged, "directory.version_missing", path, versionText(Format))
+	}
 	_, err = os.Stat(filepath.Join(path, unfinished))
 	for _, e := range entries {
 		if err != nil && !durable.IsTemp(e.Name()) && !isLock(e) { // these two are of an attempt that did not get to its mark

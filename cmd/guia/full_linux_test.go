@@ -102,6 +102,10 @@ func (d *smallDisk) prepare() {
 	d.ok(os.WriteFile(filepath.Join(d.beside, "b.jsonl"), []byte(strings.ReplaceAll(b.String(), `"id":"`, `"id":"b`)), 0o600))
 	d.must("import", filepath.Join(d.beside, "a.jsonl"), "--mapping", filepath.Join(d.beside, "m.yaml"))
 	d.must("search", "contract")
+	d.must("case", "new", "flats")
+	d.must("case", "add", "1", "20-30")
+	d.must("bundle", "1", "-o", filepath.Join(d.beside, "case.asice"))
+	d.ok(os.WriteFile(filepath.Join(d.beside, "vkey"), []byte(d.must("key", "status", "--vkey")), 0o600))
 	d.events = d.count()
 	d.ok(os.CopyFS(filepath.Join(d.beside, "copy"), os.DirFS(d.data())))
 }
@@ -149,7 +153,7 @@ func (d *smallDisk) look(free int) {
 		out, errOut, code := d.guia(args...)
 		fmt.Printf("%4d KiB free: %v: %d %s\n", free, args, code, firstLine(errOut))
 		switch args[0] {
-		case "check", "version":
+		case "check", "version", "verify":
 			if code != 0 || args[0] == "check" && !strings.Contains(out, "Clean") {
 				d.fault("%d KiB free: %v: exit code %d: %s %s", free, args, code, out, errOut)
 			}
