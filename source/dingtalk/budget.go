@@ -66,7 +66,7 @@ type Usage struct {
 }
 
 // Spent is the sum of all jobs, and of others.
-func (u *Usage) Spent() int {
+func (u Usage) Spent() int {
 	n := u.Other
 	for _, k := range u.Calls {
 		n += k
@@ -75,7 +75,7 @@ func (u *Usage) Spent() int {
 }
 
 // Delivered is how many deliveries came.
-func (u *Usage) Delivered() (n int) {
+func (u Usage) Delivered() (n int) {
 	for _, k := range u.Deliveries {
 		n += k
 	}
@@ -83,8 +83,8 @@ func (u *Usage) Delivered() (n int) {
 }
 
 // clone is a copy with maps of its own.
-func (u *Usage) clone() Usage {
-	c := *u
+func (u Usage) clone() Usage {
+	c := u
 	c.Calls, c.Deliveries, c.Deferred, c.Why = maps.Clone(u.Calls), maps.Clone(u.Deliveries), maps.Clone(u.Deferred), maps.Clone(u.Why)
 	return c
 }

@@ -26,8 +26,8 @@ const (
 	InternationalAPI = "https://api.dingtalk.io"
 )
 
-// maxAnswer is the most bytes of one answer; it is also the most raw bytes of a page (package source).
-const maxAnswer = 8 << 20
+// maxAnswer is the most bytes of one answer: rows, and the answer whole beside them, stay below the limit of a page (package source).
+const maxAnswer = 4 << 20
 
 // maxRetries is how often a call is repeated that the service did not answer (dingtalk-api.md 1.4).
 const maxRetries = 3

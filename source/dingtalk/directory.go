@@ -56,35 +56,20 @@ func (s *Source) loadTree(ctx context.Context) (*tree, error) {
 	for len(open) > 0 {
 		p, err := s.c.page(ctx, s.feed.job, apiDepartments, args{body: map[string]any{"dept_id": int64(open[0])}}, "")
 		if f := faultIn(err); f != nil && f.Kind == Scope && open[0] == 1 {
-			if open, err = s.authorised(ctx); err != nil {
+			delete(t.by, 1)
+			if open, err = s.authorised(ctx, t); err != nil {
 				return nil, err
 			}
-			for _, id := range open {
-				t.by[id] = ""
-			}
-			delete(t.by, 1)
-			if _, all := t.by[1]; !all && !slices.Contains(open, 1) {
-				continue
-			}
+			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		open = open[1:]
 		for _, raw := range p.rows {
-			var d department
-			if !fits(raw, &d) || d.ID <= 0 {
-				d = department{raw: raw, ans: p.answer}
-				t.list = append(t.list, d)
-				continue
+			if id := t.add(raw, p.answer); id > 0 {
+				open = append(open, id)
 			}
-			if _, twice := t.by[d.ID]; twice && t.by[d.ID] != "" || d.ID == 1 || len(t.list) >= maxDepartments {
-				continue
-			}
-			t.by[d.ID] = string(d.Name)
-			d.raw, d.ans = raw, p.answer
-			t.list = append(t.list, d)
-			open = append(open, d.ID)
 		}
 	}
 	slices.SortStableFunc(t.list, func(a, b department) int { return cmp.Compare(a.ID, b.ID) })
@@ -92,8 +77,24 @@ func (s *Source) loadTree(ctx context.Context) (*tree, error) {
 	return t, nil
 }
 
-// authorised are the departments that the application may see.
-func (s *Source) authorised(ctx context.Context) ([]number, error) {
+// add takes a department up and returns its number; 0 when it is known, odd, or one too many.
+func (t *tree) add(raw json.RawMessage, a *answer) number {
+	var d department
+	if !fits(raw, &d) || d.ID <= 0 {
+		t.list = append(t.list, department{raw: raw, ans: a})
+		return 0
+	}
+	if _, known := t.by[d.ID]; known || len(t.list) >= maxDepartments {
+		return 0
+	}
+	t.by[d.ID] = string(d.Name)
+	d.raw, d.ans = raw, a
+	t.list = append(t.list, d)
+	return d.ID
+}
+
+// authorised takes up the departments that the application may see, where that is not the whole organisation.
+func (s *Source) authorised(ctx context.Context, t *tree) (open []number, err error) {
 	ans, err := s.c.call(ctx, s.feed.job, apiScopes, args{})
 	if err != nil {
 		return nil, err
@@ -106,8 +107,23 @@ func (s *Source) authorised(ctx context.Context) ([]number, error) {
 	if !fits(ans.body, &scope) {
 		return nil, (&Fault{Kind: Unexpected, API: apiScopes.String(), Request: ans.request}).refusal()
 	}
-	slices.Sort(scope.Org.Depts)
-	return slices.DeleteFunc(slices.Compact(scope.Org.Depts), func(id number) bool { return id <= 1 }), nil
+	for _, id := range scope.Org.Depts {
+		one, err := s.c.call(ctx, s.feed.job, apiDepartment, args{body: map[string]any{"dept_id": int64(id)}})
+		if f := faultIn(err); f != nil && (f.Kind == NotFound || f.Kind == Scope) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		raw, err := dig(one.body, "result")
+		if err != nil || raw == nil {
+			return nil, (&Fault{Kind: Unexpected, API: apiDepartment.String(), Request: one.request}).refusal()
+		}
+		if id := t.add(raw, one); id > 1 {
+			open = append(open, id)
+		}
+	}
+	return open, nil
 }
 
 // numbers are all departments, the root among them, ascending.

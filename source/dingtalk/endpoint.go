@@ -44,7 +44,8 @@ var (
 		method: "POST", path: "/topapi/v2/department/listsub", old: true, exempt: true,
 		points: []string{"qyapi_get_department_list"}, rows: "result",
 	}
-	apiUsers = &endpoint{
+	apiDepartment = &endpoint{method: "POST", path: "/topapi/v2/department/get", old: true, exempt: true, points: []string{"qyapi_get_department_list"}}
+	apiUsers      = &endpoint{
 		method: "POST", path: "/topapi/v2/user/list", old: true, exempt: true,
 		points: []string{"qyapi_get_department_member"}, style: byCursor, rows: "result.list", size: 100,
 	}

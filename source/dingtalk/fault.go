@@ -154,7 +154,7 @@ type trouble struct {
 
 var (
 	subcode   = regexp.MustCompile(`subcode=(-?[0-9]{1,9})`)
-	codeForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$`)
+	codeForm  = regexp.MustCompile(`^-?[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$`)
 	scopeList = regexp.MustCompile(`requiredScopes"?\s*[=:]?\s*\[?([A-Za-z0-9_., "]{1,1000})`)
 	ipForm    = regexp.MustCompile(`[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}`)
 )

@@ -197,7 +197,7 @@ func TestLateRowsOfTheLogAreNotLost(t *testing.T) {
 	if err != nil || len(early.Records) != 0 || !early.Done || f.count("/v1.0/exclusive/fileAuditLogs") != calls {
 		t.Fatalf("before it is due: %d records, %v", len(early.Records), err)
 	}
-	clock = clock.Add(time.Hour)
+	clock = clock.Add(4 * time.Hour)
 	next, err := s.Pull(context.Background(), early.Next)
 	if err != nil {
 		t.Fatal(err)

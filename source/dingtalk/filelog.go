@@ -13,7 +13,7 @@ import (
 
 // feedFileLog tells what was done with files (dingtalk-api.md 7.1), in the exclusive edition. The log names files; it has no identifier of
 // them.
-var feedFileLog = &feed{"filelog", JobFileLog, time.Hour, []step{{"rows", true, (*Source).fileLog}}}
+var feedFileLog = &feed{"filelog", JobFileLog, 4 * time.Hour, []step{{"rows", true, (*Source).fileLog}}}
 
 // fileLogOverlap is how long a row may take to appear in the log.
 const fileLogOverlap = 24 * time.Hour

@@ -15,7 +15,7 @@ import (
 var feedMeetings = &feed{"meetings", JobMeetings, 24 * time.Hour, []step{{"meetings", true, (*Source).meetings}}}
 
 // meetingOverlap: a meeting is listed when it ends.
-const meetingOverlap = 24 * time.Hour
+const meetingOverlap = 6 * time.Hour
 
 // meetings: the place is the meeting on the page, the place among its members, and the page of the list.
 func (s *Source) meetings(ctx context.Context, at string) ([]source.Record, string, bool, error) {

@@ -155,7 +155,7 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 			records, more, err = []source.Record{s.gap(part.name, f)}, false, nil
 		}
 		if err != nil {
-			if _, deferred := err.(interface{ Unwrap() error }); deferred && isDeferral(err) && at != start {
+			if isDeferral(err) && at != start {
 				return source.Page{Next: at.cursor(), Done: true}, nil // what was read is not read again
 			}
 			return source.Page{}, err
