@@ -33,6 +33,7 @@ type outcome struct {
 	number int64 // of the line
 	index  int64 // -1 when it could not be read
 	parsed bool  // the leaf too
+	placed bool  // its proof fits, or there is no root to compare with
 	facts  facts
 	files  []fileUse
 	proof  *proofFile // the tlog-proof of this event
@@ -70,6 +71,7 @@ func (v *verification) lines(e *entry, custody bool) {
 		})
 	})
 	last, faulty := int64(-1), 0
+	v.doubtful = nil
 	for b := range order {
 		<-b.done
 		last = v.collect(e, b, last, custody)
@@ -127,15 +129,28 @@ func (v *verification) split(e *entry, stop *atomic.Bool, give func(*batch)) err
 
 // collect takes the results of a batch in order. last is the index of the line before.
 func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int64 {
+	broken := map[int64]int{} // by line, the finding that it has not the form: then its number may be garbled as well
 	for _, f := range b.findings {
-		v.find(f.stage, f)
+		at := v.find(f.stage, f)
+		if f.Key == "verify.line.form" && f.Event != nil && at >= 0 {
+			broken[f.Line] = at
+		}
 	}
 	for i := range b.lines {
 		line := &b.lines[i]
 		find := func(s stage, field, key string, args ...any) {
 			v.find(s, Finding{File: e.name, Line: line.number, Event: eventOf(line.index), Field: field, Sentence: Sentence{key, args}})
 		}
-		if line.index >= 0 {
+		if at, isBroken := broken[line.number]; isBroken {
+			v.doubtful = append(v.doubtful, at)
+		}
+		if line.placed {
+			for _, at := range v.doubtful {
+				if n := *v.faults[at].Event; n <= last || n >= line.index {
+					v.faults[at].Event, v.faults[at].Field = nil, ""
+				}
+			}
+			v.doubtful = nil
 			if line.index <= last {
 				find(stageLines, "", "verify.line.order", last)
 			}
@@ -147,7 +162,12 @@ func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int
 		if !line.parsed {
 			continue
 		}
-		if !v.tally.add(&line.facts, custody) {
+		ascends := v.tally.add(&line.facts, custody)
+		x := v.tally.streams[line.facts.header.Stream]
+		if !line.placed && x != nil {
+			x.unsure = true
+		}
+		if !ascends && !x.unsure {
 			find(stageStreams, "", "verify.stream.order", line.facts.header.Stream.String(), line.facts.header.Count)
 		}
 		if line.proof != nil {
@@ -248,7 +268,11 @@ func (c *checker) check(text []byte) outcome {
 		} else if proof.CheckInclusion(c.v.checkpoint.Root, c.v.checkpoint.Size, l.Index, proof.LeafHash(l.Leaf), l.Proof) != nil {
 			c.find(stageLines, "", "verify.line.proof")
 			out.stray = &stray{c.file, c.number, l.Index, proof.LeafHash(l.Leaf), slices.Clone(l.Proof)}
+		} else {
+			out.placed = true
 		}
+	} else {
+		out.placed = true
 	}
 	if p := c.v.proofs[l.Index]; p != nil {
 		out.proof = p

@@ -30,6 +30,7 @@ type extent struct {
 	from, to, shown int64
 	first, last     int64  // events
 	holes           []Hole // the first few
+	unsure          bool   // an event of it is not at its place in the tree: that is told of the event
 }
 
 // mostHoles is how many holes of one stream a report names; their number is always known.
@@ -162,7 +163,12 @@ func (t *Tally) place(stream guia.StreamID, position, event int64) bool {
 		return true
 	}
 	if position <= x.to {
-		return false
+		if event > x.last {
+			return false
+		}
+		x.from = min(x.from, position) // the events are not in their order, which is told of them
+		x.shown++
+		return true
 	}
 	if position > x.to+1 && len(x.holes) < mostHoles {
 		x.holes = append(x.holes, Hole{x.to + 1, position - 1, x.last, event})

@@ -148,6 +148,7 @@ type verification struct {
 	checkpoint *proof.Checkpoint // as far as it can be read, also when nobody vouches for it
 	proofs     map[int64]*proofFile
 	strays     []*stray
+	doubtful   []int // faults about lines of which the next one tells whether their number can be
 }
 
 // proofFile is one proofs/<index>.tlog-proof.
@@ -179,13 +180,15 @@ func (m *meter) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// find records a finding. Only the first of each stage are kept; all are counted.
-func (v *verification) find(s stage, f Finding) {
+// find records a finding and returns its place in faults. Only the first of each stage are kept, all are counted; -1 when it is not.
+func (v *verification) find(s stage, f Finding) int {
 	f.stage = s
 	v.count[s]++
-	if v.count[s] <= v.limits.Findings {
-		v.faults = append(v.faults, f)
+	if v.count[s] > v.limits.Findings {
+		return -1
 	}
+	v.faults = append(v.faults, f)
+	return len(v.faults) - 1
 }
 
 func (v *verification) fault(s stage, name, key string, args ...any) {

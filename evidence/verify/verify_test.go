@@ -441,17 +441,18 @@ func TestFindingNamesPlace(t *testing.T) {
 
 // TestFindingsNameWhatIsMisplacedOrMissing has a maker who signs anew what he put in disorder: what is said names the events.
 func TestFindingsNameWhatIsMisplacedOrMissing(t *testing.T) {
-	swap := func(what func(a, b *Line)) func(*fixture, [][]byte) [][]byte {
-		return func(f *fixture, lines [][]byte) [][]byte { // the events 2 and 4
+	swapOf := func(i, j int, what func(a, b *Line)) func(*fixture, [][]byte) [][]byte {
+		return func(f *fixture, lines [][]byte) [][]byte {
 			var a, b Line
-			f.must(ParseLine(&a, lines[1]))
-			f.must(ParseLine(&b, lines[3]))
+			f.must(ParseLine(&a, lines[i]))
+			f.must(ParseLine(&b, lines[j]))
 			what(&a, &b)
-			lines[1], lines[3] = AppendLine(nil, &a), AppendLine(nil, &b)
+			lines[i], lines[j] = AppendLine(nil, &a), AppendLine(nil, &b)
 			return lines
 		}
 	}
-	const second = "0ba819cf98cd3cdc62f9cdaf64288234" // the stream of the events 1, 4, 7 and so on
+	swap := func(what func(a, b *Line)) func(*fixture, [][]byte) [][]byte { return swapOf(1, 3, what) } // the events 2 and 4
+	const second = "0ba819cf98cd3cdc62f9cdaf64288234"                                                   // the stream of the events 1, 4, 7 and so on
 	for _, c := range []struct {
 		name   string
 		change func(f *fixture, lines [][]byte) [][]byte
@@ -460,6 +461,13 @@ func TestFindingsNameWhatIsMisplacedOrMissing(t *testing.T) {
 		{"leaves swapped", swap(func(a, b *Line) { a.Leaf, b.Leaf = b.Leaf, a.Leaf }), []string{
 			"event 2: the leaf of event 4 stands here", "event 4: the leaf of event 2 stands here",
 		}},
+		{"leaves of one stream swapped", swapOf(3, 6, func(a, b *Line) { a.Leaf, b.Leaf, a.Fields, b.Fields = b.Leaf, a.Leaf, b.Fields, a.Fields }), []string{
+			"event 4: the leaf of event 7 stands here", "event 7: the leaf of event 4 stands here",
+		}},
+		{"a garbled line", func(_ *fixture, lines [][]byte) [][]byte { // as a flipped bit does to what is deflated behind it
+			lines[5] = append([]byte("{\"index\":29,\"leaf\":\"g\x01"), lines[5][20:]...)
+			return lines
+		}, []string{"records.jsonl, line 6: not in the only form"}},
 		{"leaves and fields swapped", swap(func(a, b *Line) { a.Leaf, b.Leaf, a.Fields, b.Fields = b.Leaf, a.Leaf, b.Fields, a.Fields }), []string{
 			"event 2: the leaf of event 4 stands here", "event 4: the leaf of event 2 stands here",
 		}},
@@ -513,6 +521,9 @@ func TestFindingsNameWhatIsMisplacedOrMissing(t *testing.T) {
 		for _, s := range said {
 			if strings.Contains(s, lang.Text(lang.English, "verify.line.proof")) || strings.Contains(s, lang.Text(lang.English, "verify.cover.list")) {
 				t.Errorf("%s: it is only said that %s", c.name, s)
+			}
+			if strings.Contains(s, "stands behind") && c.name != "an event too early" || strings.Contains(s, "in the stream") || strings.HasPrefix(s, "event 29") {
+				t.Errorf("%s: it is said besides that %s", c.name, s)
 			}
 		}
 		if r.Verdict != Damaged {
@@ -593,6 +604,7 @@ func TestStreamPositionsAscend(t *testing.T) {
 	var got facts
 	leaf := mustLeaf(t, f.all[0].Leaf) // same stream, an earlier position
 	got.take(&f.all[0], &leaf)
+	got.index = 9 // a later place
 	if tally.add(&got, false) {
 		t.Error("a position that goes back was accepted")
 	}
