@@ -17,6 +17,7 @@ import (
 
 	"guia"
 	"guia/directory"
+	"guia/durable"
 	"guia/guiatest"
 	"guia/ledger"
 	"guia/permit"
@@ -58,11 +59,15 @@ func (j job) full(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size := 12 << 20
+	room := int64(1 << 20)
 	if j.company.Large > 0 {
-		size = 28 << 20
+		room = 5 << 20
 	}
-	if err := os.WriteFile(ballast, make([]byte, size), 0o600); err != nil {
+	free, err := durable.FreeSpace(filepath.Dir(j.path))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(ballast, make([]byte, free-room), 0o600); err != nil {
 		return err
 	}
 	err = j.importCompany(ctx, d, acknowledge)
