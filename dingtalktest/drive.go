@@ -45,7 +45,7 @@ func (f *file) dentry() object {
 		o["type"] = "FOLDER"
 		return o
 	}
-	o["extension"], o["size"], o["category"] = f.extension(), f.size(), category(f.extension())
+	o["extension"], o["size"] = f.extension(), f.size()
 	if strings.HasPrefix(f.extension(), "a") { // online documents: axls, adoc
 		o["storageDriver"] = "ALIDOC"
 	}
@@ -196,7 +196,13 @@ func listDentries(c *call) object {
 			in = append(in, f)
 		}
 	}
-	return dentries(c, sorted(c, in), c.size("maxResults", 20, 50))
+	o := dentries(c, sorted(c, in), c.size("maxResults", 20, 50))
+	for _, d := range o["dentries"].([]object) { // this call only says the category
+		if ext, ok := d["extension"].(string); ok {
+			d["category"] = category(ext)
+		}
+	}
+	return o
 }
 
 func dentries(c *call, in []*file, size int) object {
@@ -262,7 +268,6 @@ func listVersions(c *call) object {
 	for v := f.version; v >= 1; v-- {
 		o := f.dentry()
 		o["version"], o["size"] = v, int64(len(f.bytes(v)))
-		delete(o, "category")
 		all = append(all, o)
 	}
 	page, token := byToken(c, all, c.size("maxResults", 20, 50))

@@ -10,7 +10,7 @@ import (
 var robotCalls = []endpoint{
 	{method: "POST", path: "/v1.0/robot/oToMessages/batchSend", scope: "qyapi_robot_sendmsg", do: sendToPeople},
 	{method: "GET", path: "/v1.0/robot/oToMessages/readStatus", scope: "qyapi_robot_sendmsg", do: readByPeople},
-	{method: "POST", path: "/v1.0/robot/oToMessages/batchRecall", scope: "qyapi_robot_sendmsg", do: recallMessages},
+	{method: "POST", path: "/v1.0/robot/otoMessages/batchRecall", scope: "qyapi_robot_sendmsg", do: recallMessages},
 	{method: "POST", path: "/v1.0/robot/groupMessages/send", scope: "qyapi_robot_sendmsg", do: sendToGroup},
 	{method: "POST", path: "/v1.0/robot/groupMessages/query", scope: "qyapi_robot_sendmsg", do: readByGroup},
 	{method: "POST", path: "/v1.0/robot/groupMessages/recall", scope: "qyapi_robot_sendmsg", do: recallMessages},

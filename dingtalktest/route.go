@@ -66,36 +66,37 @@ func edge(method, path string) string {
 }
 
 func (r *routes) find(method, path string) (*endpoint, map[string]string) {
-	for _, e := range r.byEdge[edge(method, path)] {
-		if names, ok := match(e.path, path); ok {
-			return e, names
+	for _, loose := range []bool{false, true} {
+		for _, e := range r.byEdge[edge(method, path)] {
+			if names, ok := match(e.path, path, loose); ok {
+				return e, names
+			}
 		}
 	}
 	return nil, nil
 }
 
-// match compares from both ends, so that a value with an unescaped slash in it is still one value.
-func match(pattern, path string) (map[string]string, bool) {
+// match compares segment by segment. Callers do not escape values, so a loose match lets the only value of a pattern have slashes
+// in it when a fixed word follows.
+func match(pattern, path string, loose bool) (map[string]string, bool) {
 	p, s := strings.Split(pattern, "/"), strings.Split(path, "/")
-	if len(s) < len(p) {
+	if extra := len(s) - len(p); loose && extra > 0 && strings.Count(pattern, "{") == 1 && !strings.HasSuffix(pattern, "}") {
+		at := slices.IndexFunc(p, func(w string) bool { return strings.HasPrefix(w, "{") })
+		s = slices.Concat(s[:at], []string{strings.Join(s[at:at+extra+1], "/")}, s[at+extra+1:])
+	}
+	if len(s) != len(p) {
 		return nil, false
 	}
 	names := map[string]string{}
 	for i, word := range p {
-		if name, ok := strings.CutPrefix(word, "{"); ok {
-			extra := len(s) - len(p)
-			if last := strings.LastIndex(pattern, "{"); extra > 0 && strings.Index(pattern, word) == last {
-				names[strings.TrimSuffix(name, "}")] = strings.Join(s[i:i+extra+1], "/")
-				return names, slices.Equal(p[i+1:], s[i+extra+1:])
-			}
+		switch name, ok := strings.CutPrefix(word, "{"); {
+		case ok:
 			names[strings.TrimSuffix(name, "}")] = s[i]
-			continue
-		}
-		if word != s[i] {
+		case word != s[i]:
 			return nil, false
 		}
 	}
-	return names, len(s) == len(p)
+	return names, true
 }
 
 // scopes are all permission points that some endpoint asks for.

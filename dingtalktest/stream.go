@@ -97,22 +97,23 @@ func (t *Tenant) connect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "invalid ticket", http.StatusUnauthorized)
 		return
 	}
-	s, err := upgrade(w, r)
-	if err != nil {
+	var c *connection
+	s, err := upgrade(w, r, func(s *socket) {
+		c = &connection{socket: s, ticket: k}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.stream.open = append(t.stream.open, c)
+	})
+	if c == nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	c := &connection{socket: s, ticket: k}
-	t.mu.Lock()
-	t.stream.open = append(t.stream.open, c)
-	t.mu.Unlock()
 	defer t.gone(c)
-	for {
-		text, err := s.receive()
-		if err != nil {
-			return
+	for err == nil {
+		var text []byte
+		if text, err = s.receive(); err == nil {
+			t.acknowledged(text)
 		}
-		t.acknowledged(text)
 	}
 }
 
@@ -201,13 +202,6 @@ func (t *Tenant) acknowledged(text []byte) {
 	if a.Code != http.StatusOK || json.Unmarshal([]byte(a.Data), &said) != nil || said.Status != "SUCCESS" {
 		t.again(*o)
 	}
-}
-
-// Unacknowledged is how many events were sent and not answered.
-func (t *Tenant) Unacknowledged() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.stream.waiting)
 }
 
 func (t *Tenant) system(app, topic string, data object) []*connection {

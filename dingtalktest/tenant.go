@@ -168,3 +168,12 @@ func midnight(m time.Time) time.Time {
 	y, mo, d := m.In(Shanghai).Date()
 	return time.Date(y, mo, d, 0, 0, 0, 0, Shanghai)
 }
+
+// Endpoints are all calls that the tenant answers, as "METHOD path" with {names}; calls of the old dialect have no method.
+func (t *Tenant) Endpoints() []string {
+	var all []string
+	for _, e := range t.routes.all {
+		all = append(all, strings.TrimSpace(e.name()))
+	}
+	return all
+}

@@ -31,8 +31,9 @@ type socket struct {
 	mu   sync.Mutex // of writing
 }
 
-// upgrade answers the handshake (RFC 6455 section 4.2).
-func upgrade(w http.ResponseWriter, r *http.Request) (*socket, error) {
+// upgrade answers the handshake (RFC 6455 section 4.2). known is called before the answer, so that who has the answer is known;
+// what is sent meanwhile goes after it.
+func upgrade(w http.ResponseWriter, r *http.Request, known func(*socket)) (*socket, error) {
 	key := r.Header.Get("Sec-WebSocket-Key")
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Header.Get("Sec-WebSocket-Version") != "13" || key == "" {
 		return nil, errors.New("not a WebSocket handshake")
@@ -45,14 +46,14 @@ func upgrade(w http.ResponseWriter, r *http.Request) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &socket{conn: conn, in: rw.Reader}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known(s)
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
 		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return &socket{conn: conn, in: rw.Reader}, nil
+	return s, err
 }
 
 func (s *socket) close() { s.conn.Close() }
