@@ -190,9 +190,13 @@ func TestNothingSecretStandsInErrorsOrLogs(t *testing.T) {
 			}
 		}
 	}
-	f.server.Close() // and without an answer: the address has the token in it
 	f.fail = nil
-	if _, err := pull(t, f.client(), "directory"); err != nil {
+	c := f.client()
+	if _, err := pull(t, c, "directory"); err != nil {
+		t.Fatal(err)
+	}
+	f.server.Close() // without an answer: the address has the token in it
+	if _, err := pull(t, c, "directory"); err != nil {
 		log.Error("pull", slog.Any("err", err))
 	}
 	for _, canary := range []string{secret, "tok-en", canaryName, canaryPhone, canaryID, "access_token=tok"} {
