@@ -60,6 +60,7 @@ func dial(c *client, endpoint, ticket string) (*line, int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	defer resp.Body.Close()
 	// RFC 6455 section 1.3 has this key and its answer.
 	if got := resp.Header.Get("Sec-WebSocket-Accept"); resp.StatusCode == http.StatusSwitchingProtocols && got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		c.t.Fatalf("the handshake was answered with %q", got)
