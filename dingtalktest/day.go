@@ -137,10 +137,8 @@ func (t *Tenant) shareReport(d *dice, at time.Time) {
 	for _, g := range t.groups {
 		if g.outside {
 			r.to, r.toType = g.name, 1
-			g.active = at
-			g.messages = append(g.messages,
-				groupMessage{at, who.id, false, "text", object{"content": "附上本期客戶報告，請查收。（測試資料）"}},
-				groupMessage{at.Add(7 * time.Minute), "client-test-01", true, "text", object{"content": "收到，多謝！ Obrigado."}})
+			t.write(g, groupMessage{at: at, from: who.id, kind: "text", content: object{"content": "附上本期客戶報告，請查收。（測試資料）"}})
+			t.write(g, groupMessage{at: at.Add(7 * time.Minute), from: "client-test-01", outside: true, kind: "text", content: object{"content": "收到，多謝！ Obrigado."}})
 		}
 	}
 }

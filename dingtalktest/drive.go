@@ -267,7 +267,7 @@ func listVersions(c *call) object {
 	var all []object
 	for v := f.version; v >= 1; v-- {
 		o := f.dentry()
-		o["version"], o["size"] = v, int64(len(f.bytes(v)))
+		o["version"], o["size"] = v, f.sizeOf(v)
 		all = append(all, o)
 	}
 	page, token := byToken(c, all, c.size("maxResults", 20, 50))

@@ -462,3 +462,32 @@ func TestAPageCanLoseRowsComeTwiceAndLieAboutTheNext(t *testing.T) {
 		t.Error("trouble went on after its time")
 	}
 }
+
+func TestADelegatedExportShowsWhatThatPersonSees(t *testing.T) {
+	tenant := dingtalktest.New(dingtalktest.Company{}, dingtalktest.Options{})
+	salesman, manager, hr := tenant.Cast()["salesman"], tenant.Cast()["salesmanager"], tenant.Cast()["hr"]
+	var both []string
+	for _, id := range tenant.Conversations(salesman) {
+		if slices.Contains(tenant.Conversations(manager), id) && !slices.Contains(tenant.Conversations(hr), id) {
+			both = append(both, id)
+		}
+	}
+	now := tenant.Clock().Now()
+	var o struct {
+		Complete bool
+		Count    int
+		Messages []struct{ MessageID, SenderID, Text, CreateTime string }
+	}
+	raw := tenant.Delegated(salesman, both[len(both)-1], now.AddDate(0, -1, 0), now)
+	if err := json.Unmarshal(raw, &o); err != nil || !o.Complete || o.Count != 8 || len(o.Messages) != 8 {
+		t.Fatalf("got %s, %v, want the eight messages of the dispute", raw, err)
+	}
+	for i, m := range o.Messages {
+		if _, err := time.Parse(time.DateTime, m.CreateTime); err != nil || m.MessageID == "" || i > 0 && m.CreateTime > o.Messages[i-1].CreateTime {
+			t.Errorf("got %+v at %d", m, i)
+		}
+	}
+	if raw := tenant.Delegated(hr, both[len(both)-1], now.AddDate(0, -1, 0), now); strings.Contains(string(raw), "86,400") {
+		t.Error("somebody sees a conversation of others")
+	}
+}

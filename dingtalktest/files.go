@@ -47,6 +47,7 @@ type file struct {
 	link     bool // an external link is open
 	theme    string
 	salt     dice
+	sizes    map[int64]int64 // by version, once known
 }
 
 func (s *fileStore) find(id string) *file { return s.byID[id] }
@@ -117,7 +118,19 @@ func (f *file) size() int64 {
 	if f.folder {
 		return 0
 	}
-	return int64(len(f.bytes(f.version)))
+	return f.sizeOf(f.version)
+}
+
+func (f *file) sizeOf(version int64) int64 {
+	n, ok := f.sizes[version]
+	if !ok {
+		if f.sizes == nil {
+			f.sizes = map[int64]int64{}
+		}
+		n = int64(len(f.bytes(version)))
+		f.sizes[version] = n
+	}
+	return n
 }
 
 // bytes are the content of one version.

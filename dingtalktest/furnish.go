@@ -6,6 +6,12 @@ var themeNames = map[string][]string{
 	"minutes": {"會議記錄", "週會紀要"}, "relatório": {"Relatório", "Plano de obra"}, "safety": {"Safety briefing", "Site notice"}, "staff": {"員工名單", "薪金表"},
 }
 
+// disputeLines are said in turn by the salesman and the manager.
+var disputeLines = []string{
+	"經理，路環那三份合約都簽了，佣金按 3% 算是 MOP 86,400，對嗎？", "對，客戶付了訂金就發。（測試資料）", "客戶上星期已經付了。", "我問一下財務。",
+	"已經過了月底，還沒收到。", "公司說要等全數收款。", "協議裏沒有這樣寫。", "這個你跟人事談吧。",
+}
+
 // furnish gives the company its groups, drive and devices as they were when the tenant's time begins, and the threads of the story:
 // a dismissed salesman whose commission is in dispute, an accountant who shares client reports, an external link that stays open.
 func (t *Tenant) furnish() {
@@ -42,6 +48,14 @@ func (t *Tenant) furnish() {
 	t.log(start.Add(time.Hour), admin, 5, open, &d)
 	common.files[1].archived = true
 
+	manager := c.person(c.cast["salesmanager"])
+	dd := roll(c.spec.Seed, "dispute")
+	t.dispute = &group{id: "cid" + dd.opaque(16), members: []int{salesman.index, manager.index}}
+	for n, line := range disputeLines {
+		who := []*person{salesman, manager}[n%2]
+		at := c.start.AddDate(0, 0, n-2*len(disputeLines)).Add(time.Duration(n*37) * time.Minute)
+		t.write(t.dispute, groupMessage{at: at, from: who.id, kind: "text", content: object{"content": line}})
+	}
 	for n, i := range c.present()[:min(len(c.present()), 40)] {
 		t.devices = append(t.devices, &device{c.person(i), []string{"Win", "Mac"}[n%2], 1 + n%4, start.AddDate(0, -n%6, 0)})
 	}

@@ -49,7 +49,7 @@ func (t *Tenant) answer(w http.ResponseWriter, r *http.Request) {
 	if bare, ok := reply[""]; ok {
 		body = bare // the one call whose answer is an array
 	}
-	t.write(w, status, body, cut)
+	t.reply(w, status, body, cut)
 	t.push(pushes)
 }
 
@@ -134,18 +134,18 @@ func (t *Tenant) requestID() string {
 	return strings.ToUpper(d.uuid())
 }
 
-func (t *Tenant) write(w http.ResponseWriter, status int, reply any, cut bool) {
+func (t *Tenant) reply(w http.ResponseWriter, status int, body any, cut bool) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(reply); err != nil {
+	if err := e.Encode(body); err != nil {
 		panic(fmt.Sprintf("an answer that is no JSON: %v", err)) // this program is wrong
 	}
-	body := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if cut {
-		body = body[:len(body)/2]
+		text = text[:len(text)/2]
 	}
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.WriteHeader(status)
-	w.Write(body) //nolint:errcheck // a caller who went away is no concern of the tenant
+	w.Write(text) //nolint:errcheck // a caller who went away is no concern of the tenant
 }

@@ -27,8 +27,9 @@ type group struct {
 	messages []groupMessage
 }
 
-// groupMessage is what people write to each other; only the audit of outside groups shows it.
+// groupMessage is what people write to each other. Only the audit of outside groups and the delegated export show it.
 type groupMessage struct {
+	id      string
 	at      time.Time
 	from    string
 	outside bool
@@ -43,6 +44,22 @@ func (t *Tenant) group(id string) *group {
 		}
 	}
 	return nil
+}
+
+// write puts a message into a conversation, in its place by time.
+func (t *Tenant) write(g *group, m groupMessage) {
+	if m.id == "" {
+		d := roll(t.company.spec.Seed, "chat", t.next())
+		m.id = "msg" + d.opaque(24)
+	}
+	at := len(g.messages)
+	for at > 0 && g.messages[at-1].at.After(m.at) {
+		at--
+	}
+	g.messages = slices.Insert(g.messages, at, m)
+	if m.at.After(g.active) {
+		g.active = m.at
+	}
 }
 
 // assemble makes the company's groups: one for each department, one for all, and one with a client.

@@ -43,6 +43,13 @@ func (t *Tenant) say(from *person, g *group, text string, f *file, at time.Time)
 		m.code = d.opaque(48)
 	}
 	t.received = append(t.received, m)
+	if g != nil {
+		o := groupMessage{id: m.id, at: at, from: from.id, kind: "text", content: object{"content": text}}
+		if f != nil {
+			o.kind, o.content = "file", object{"fileName": f.name}
+		}
+		t.write(g, o)
+	}
 	return m
 }
 

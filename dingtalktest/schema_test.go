@@ -332,6 +332,14 @@ func newCalls(c *client, tenant *dingtalktest.Tenant) []newCall {
 		{name: "POST /v1.0/exclusive/audits/outsideGroups/messages/query", path: "/v1.0/exclusive/audits/outsideGroups/messages/query", body: map[string]any{
 			"openConversationId": dig(c.t, outside[0], "openConversationId"), "nextToken": 0, "maxResults": 20,
 		}, rows: "responseBody.messageList"},
+		{name: "GET /v1.0/contact/contactHideSettings", path: "/v1.0/contact/contactHideSettings", rows: "list"},
+		{name: "GET /v1.0/contact/restrictions/settings", path: "/v1.0/contact/restrictions/settings", rows: "list"},
+		{name: "GET /v1.0/contact/staffAttributes/visibilitySettings", path: "/v1.0/contact/staffAttributes/visibilitySettings?nextToken=-1", rows: "list"},
+		{name: "GET /v1.0/contact/seniorSettings", path: "/v1.0/contact/seniorSettings?seniorStaffId=" + tenant.Cast()["director"], rows: "protectScenes"},
+		{name: "GET /v1.0/contact/managementGroups", path: "/v1.0/contact/managementGroups?maxResults=20&nextToken=0", rows: "groups"},
+		{name: "GET /v2.0/wiki/workspaces", path: "/v2.0/wiki/workspaces?operatorId=" + me, rows: "workspaces"},
+		{name: "GET /v2.0/wiki/nodes", path: "/v2.0/wiki/nodes?operatorId=" + me + "&parentNodeId=root" + space, rows: "nodes"},
+		{name: "POST /v1.0/convFile/conversations/spaces/query", path: "/v1.0/convFile/conversations/spaces/query?unionId=" + me, body: map[string]any{"openConversationId": group}},
 		{name: "POST /v1.0/gateway/connections/open", path: "/v1.0/gateway/connections/open", body: map[string]any{
 			"clientId": app.Key, "clientSecret": app.Secret, "subscriptions": []any{map[string]any{"type": "EVENT", "topic": "*"}},
 		}},

@@ -73,6 +73,7 @@ type Tenant struct {
 	screenshots []*screenshot
 	devices     []*device
 	groups      []*group
+	dispute     *group // one to one, between the salesman and the manager: no inventory shows it
 	stream      streams
 	callback    *callback
 	outbox      []outgoing
@@ -151,7 +152,7 @@ func (t *Tenant) endpoints() []endpoint {
 	var all []endpoint
 	for _, feed := range [][]endpoint{
 		tokenCalls, directoryCalls, roleCalls, hrCalls, rosterCalls, attendanceCalls, auditCalls, boardCalls, noticeCalls,
-		robotCalls, driveCalls, downloadCalls, conferenceCalls, approvalCalls, consoleCalls, groupCalls, streamCalls,
+		robotCalls, driveCalls, downloadCalls, conferenceCalls, approvalCalls, consoleCalls, groupCalls, settingCalls, wikiCalls, streamCalls,
 	} {
 		all = append(all, feed...)
 	}

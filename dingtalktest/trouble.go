@@ -84,9 +84,9 @@ func (t *Tenant) disturb(w http.ResponseWriter, r *http.Request, request string)
 	p := r.URL.Path
 	refuse := func(f *fault) bool {
 		if old(p) {
-			t.write(w, http.StatusOK, f.old(request, t.takes(HideSubCode, p)), false)
+			t.reply(w, http.StatusOK, f.old(request, t.takes(HideSubCode, p)), false)
 		} else {
-			t.write(w, f.status, f.new(request), false)
+			t.reply(w, f.status, f.new(request), false)
 		}
 		return true
 	}
@@ -117,7 +117,7 @@ func (t *Tenant) disturb(w http.ResponseWriter, r *http.Request, request string)
 		return page(http.StatusOK, "<!doctype html><html><head><meta charset=\"utf-8\"><title>访问被拒绝</title></head><body>您的访问过于频繁，请5分钟后再试</body></html>")
 	case t.takes(BanJSON, p):
 		d := roll(t.company.spec.Seed, "ban", t.next())
-		t.write(w, http.StatusOK, object{"status": 1111, "wait": 5, "source": "x5", "punish": "deny", "uuid": d.hex(32)}, false)
+		t.reply(w, http.StatusOK, object{"status": 1111, "wait": 5, "source": "x5", "punish": "deny", "uuid": d.hex(32)}, false)
 		return true
 	case t.takes(Hang, p):
 		if h, ok := w.(http.Hijacker); ok {
