@@ -96,7 +96,7 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 	for i := range r.waiting {
 		if it := r.waiting[i].item; it != nil && stored[it.like].seq != r.waiting[i].seq { // others say the same
 			for n := 1; n < mostAlike; n++ {
-				macs = append(macs, r.d.like(it, n))
+				macs = append(macs, r.d.placeOf(it.like, n))
 			}
 		}
 	}
@@ -139,11 +139,7 @@ func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen)
 		return true, nil
 	}
 	for n := range mostAlike {
-		place := t.item.like
-		if n > 0 {
-			place = r.d.like(t.item, n)
-		}
-		if row, ok := stored[place]; ok && row.seq == t.seq {
+		if row, ok := stored[r.d.placeOf(t.item.like, n)]; ok && row.seq == t.seq {
 			r.rows++
 			return r.isOf(t.imported, row.content), nil
 		}
@@ -168,7 +164,7 @@ func (r *Recognition) isOf(imported string, instance []byte) bool {
 // rows have none.
 func (r *Recognition) isLinked(ctx context.Context, t *told) (bool, error) {
 	for n := range mostAlike {
-		links, err := r.d.linksTo(ctx, r.d.like(t.item, n))
+		links, err := r.d.linksTo(ctx, r.d.placeOf(t.item.like, n))
 		if err != nil {
 			return false, err
 		}

@@ -149,6 +149,7 @@ type item struct {
 	minute  int64 // when it was said, in minutes since 1970; 0 when unknown or not a message
 	key     mac   // by its key at the source
 	like    mac   // by what it says; zero when it says too little, or enough records say it
+	placed  bool  // the places behind the first were looked up
 	linked  bool  // it is another record of a message that was told
 	digest  digest
 	sealed  vault.Sealed
@@ -166,7 +167,7 @@ func (d *Desk) identify(feed Feed, it *item) {
 	if it.minute == 0 || it.text == "" {
 		return
 	}
-	it.like = d.like(it, 0)
+	it.like = d.like(it)
 }
 
 // seenKey is by what the first record of a key at a source is recognised.
@@ -301,10 +302,13 @@ func (d *Desk) known(ctx context.Context, feed Feed, pending []*item, instance d
 	macs = macs[:0]
 	for _, it := range pending {
 		row, stored := known[it.key]
-		_, said := known[it.like]
+		first, said := known[it.like]
 		switch {
+		case !stored && said && string(first.content) == string(instance[:]):
+			macs = append(macs, d.places(it.like, instance)...)
+			it.placed = true
 		case !stored && said:
-			macs = append(macs, d.saidMACs(it, instance)...)
+			macs = append(macs, linkOf(it.like, instance))
 		case stored && !strings.HasPrefix(string(row.content), string(it.digest[:])):
 			macs = append(macs, d.editKey(feed.Source, it, it.content.Fields.Get("source_key")))
 		}

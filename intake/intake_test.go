@@ -549,7 +549,7 @@ func (m *model) accept(f intake.Feed, page []source.Record) (c intake.Counts) {
 			if i := slices.IndexFunc(m.said[like], free); i >= 0 {
 				m.said[like][i].by[f.Instance] = true
 				c.Linked++
-			} else if len(m.said[like]) < 8 {
+			} else if len(m.said[like]) < 4 {
 				m.said[like] = append(m.said[like], place{r.Sender.Name, map[string]bool{f.Instance: true}})
 			}
 		}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,7 +21,7 @@ const (
 	// likeLength is the least number of characters of a text that is recognised without its sender.
 	likeLength = 24
 	// mostAlike is how many records of one instance that say the same in one minute are linked.
-	mostAlike = 8
+	mostAlike = 4
 )
 
 // instance tells the instances of sources apart.
@@ -29,19 +30,23 @@ func (d *Desk) instance(feed Feed) digest {
 	return digest(sum[:8])
 }
 
-// like is by what the n-th record that says what the item says is recognised; zero when it says too little.
-func (d *Desk) like(it *item, n int) mac {
+// like is by what the first record that says what the item says is recognised; zero when it says too little.
+func (d *Desk) like(it *item) mac {
 	text, sender := collapse(it.text), ""
 	if len(text) < 4*likeLength && utf8.RuneCountInString(text) < likeLength {
 		if sender = strings.ToLower(it.content.Fields.Get("sender.name")); sender == "" {
 			return mac{} // "ok" from nobody is not the same as "ok" from nobody
 		}
 	}
-	parts := []string{strconv.FormatInt(it.minute, 10), text, sender}
-	if n > 0 {
-		parts = append(parts, strconv.Itoa(n))
+	return prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
+}
+
+// placeOf is the row of the n-th place of what says the same.
+func (d *Desk) placeOf(like mac, n int) mac {
+	if n == 0 {
+		return like
 	}
-	return prefixed(uint32(it.minute), d.vault.MAC("seen:like", parts...))
+	return prefixed(binary.BigEndian.Uint32(like[:4]), d.vault.MAC("seen:place", string(like[:]), strconv.Itoa(n)))
 }
 
 // linkOf is by what the record is recognised that an instance told of a message which another one had told at this place. It stands
@@ -75,12 +80,12 @@ func (d *Desk) linksTo(ctx context.Context, first mac) (map[mac]seen, error) {
 	return found, nil
 }
 
-// saidMACs are the rows that say at which place the item stands.
-func (d *Desk) saidMACs(it *item, instance digest) []mac {
+// places are the rows that tell whether the places behind the first are taken.
+func (d *Desk) places(like mac, instance digest) []mac {
 	macs := make([]mac, 0, 2*mostAlike)
-	for n := range mostAlike {
-		first := d.like(it, n)
-		macs = append(macs, first, linkOf(first, instance))
+	for n := 1; n < mostAlike; n++ {
+		place := d.placeOf(like, n)
+		macs = append(macs, place, linkOf(place, instance))
 	}
 	return macs
 }
@@ -91,10 +96,20 @@ func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[ma
 	if it.like == (mac{}) {
 		return false, nil
 	}
+	like := it.like
 	for n := range mostAlike {
-		if n > 0 {
-			it.like = d.like(it, n)
+		if n == 1 && !it.placed && known[like].seq != 0 { // it was stored before this page
+			places, err := d.lookUp(ctx, d.places(like, instance))
+			if err != nil {
+				return false, err
+			}
+			for place, row := range places {
+				if _, taken := known[place]; !taken {
+					known[place] = row
+				}
+			}
 		}
+		it.like = d.placeOf(like, n)
 		own := linkOf(it.like, instance)
 		row, told := known[it.like]
 		_, mine := known[own]

@@ -55,7 +55,7 @@ func TestWhoSaysItTwiceHasSaidItTwice(t *testing.T) {
 		{"the third knows the second", "ok", "aA bAA cA aA", "abc ba"},
 		{"two people, one long text", long, "aAR bRA", "ab ab"},
 		{"a third tells of the second alone", long, "aAR cR bA", "ab ac"},
-		{"more often than is looked for", long, "aAAAAAAAAAAAA bAAAAAAAAAAAA", "ab ab ab ab ab ab ab ab a a a a b b b b"},
+		{"more often than is looked for", long, "aAAAAAAAAAAAA bAAAAAAAAAAAA", "ab ab ab ab a a a a a a a a b b b b b b b b"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			d := guiatest.New(t)
