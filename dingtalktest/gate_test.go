@@ -2,6 +2,7 @@ package dingtalktest_test
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -212,5 +213,31 @@ func TestFieldsAndDepartmentsOutsideOfTheScopeAreNotShown(t *testing.T) {
 	}
 	if _, o := c.do("POST", "/topapi/v2/user/get", map[string]any{"userid": tenant.Cast()["accountant"]}); o["errcode"] != json.Number("50002") {
 		t.Errorf("got %v, want 50002", o)
+	}
+}
+
+func TestAnAddressThatFloodsIsBannedForFiveMinutes(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	tenant := dingtalktest.New(dingtalktest.Company{}, dingtalktest.Options{Pace: func() time.Time { return now }})
+	answer := func() string {
+		w := httptest.NewRecorder()
+		tenant.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/topapi/nothing", nil))
+		return w.Body.String()
+	}
+	for range 10_000 {
+		if got := answer(); !strings.HasPrefix(got, "{") {
+			t.Fatalf("banned too early: %s", got)
+		}
+	}
+	if got := answer(); !strings.HasPrefix(got, "<!doctype html>") {
+		t.Errorf("got %s, want a ban page", got)
+	}
+	now = now.Add(4 * time.Minute)
+	if got := answer(); !strings.HasPrefix(got, "<!doctype html>") {
+		t.Errorf("got %s after four minutes, want a ban page", got)
+	}
+	now = now.Add(time.Minute)
+	if got := answer(); !strings.HasPrefix(got, "{") {
+		t.Errorf("got %s after five minutes", got)
 	}
 }

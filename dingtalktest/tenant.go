@@ -57,6 +57,7 @@ type Tenant struct {
 	tokens   tokens
 	usage    usage
 	trouble  []*Trouble
+	floods   map[string]*flood
 	requests []string // method and path of each call that reached the gate
 	serial   int64    // of ids that are given out in order
 

@@ -1,6 +1,7 @@
 package dingtalktest
 
 import (
+	"net"
 	"net/http"
 	"strings"
 )
@@ -96,7 +97,11 @@ func (t *Tenant) disturb(w http.ResponseWriter, r *http.Request, request string)
 		w.Write([]byte(text)) //nolint:errcheck // a caller who went away is no concern of the tenant
 		return true
 	}
+	const ban = "<!doctype html><html><head><meta charset=\"utf-8\"><title>访问被拒绝</title></head><body>您的访问过于频繁，请5分钟后再试</body></html>"
+	remote, _, _ := net.SplitHostPort(r.RemoteAddr)
 	switch {
+	case t.banned(remote):
+		return page(http.StatusOK, ban)
 	case len(t.trouble) == 0:
 		return false
 	case t.takes(Throttle, p):
@@ -114,7 +119,7 @@ func (t *Tenant) disturb(w http.ResponseWriter, r *http.Request, request string)
 	case t.takes(BreakHTML, p):
 		return page(http.StatusBadGateway, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>")
 	case t.takes(BanHTML, p):
-		return page(http.StatusOK, "<!doctype html><html><head><meta charset=\"utf-8\"><title>访问被拒绝</title></head><body>您的访问过于频繁，请5分钟后再试</body></html>")
+		return page(http.StatusOK, ban)
 	case t.takes(BanJSON, p):
 		d := roll(t.company.spec.Seed, "ban", t.next())
 		t.reply(w, http.StatusOK, object{"status": 1111, "wait": 5, "source": "x5", "punish": "deny", "uuid": d.hex(32)}, false)
