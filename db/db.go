@@ -213,7 +213,9 @@ func dsn(path, lock string, pragmas []string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 }
 
-// Close waits for the running write, copies the log back and closes the file. Closing twice does nothing.
+// Close waits for the running write, for the copier and for readers (at most ten seconds), copies the log back and closes the file.
+// Nothing of this process touches the files afterwards: the last connection to be closed removes the log, by its name, and by then
+// another process may have begun its own. Closing twice does nothing.
 func (d *DB) Close() error {
 	var err error
 	d.closed.Do(func() {
@@ -229,7 +231,7 @@ func (d *DB) Close() error {
 		}
 		for _, p := range []*sql.DB{d.reads, d.copier, d.writes} { // the writer last: SQLite copies the log back then
 			if p != nil {
-				err = errors.Join(err, p.Close())
+				err = errors.Join(err, p.Close(), settle(p))
 			}
 		}
 		if d.medium != nil {
@@ -237,6 +239,17 @@ func (d *DB) Close() error {
 		}
 	})
 	return err
+}
+
+// settle waits until the connections of a closed pool are closed: those in use are when their users are done.
+func settle(p *sql.DB) error {
+	for range 1000 {
+		if p.Stats().OpenConnections == 0 {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("a reader did not finish in time")
 }
 
 // Path is where the file is.

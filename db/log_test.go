@@ -221,3 +221,35 @@ func TestScrubLeavesNothingOfWhatWasDeleted(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingTouchesTheFilesAfterClose: a connection that outlives Close would remove the log of whoever opens the files next. The
+// copier and a reader are at work while Close begins; the reader ends only after Close has closed the readers.
+func TestNothingTouchesTheFilesAfterClose(t *testing.T) {
+	small(t, 1, 1<<40) // the copier is woken by each write
+	path := filepath.Join(t.TempDir(), "x.db")
+	for n := range 20 {
+		d := open(t, path, Options{Durability: Disposable})
+		rows, err := d.Query(t.Context(), "SELECT n FROM x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, strings.Repeat("x", 400_000)) }); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error, 1)
+		go func() {
+			for d.reads.PingContext(context.Background()) == nil { // until Close has come so far
+			}
+			read <- rows.Close()
+		}()
+		err = d.Close()
+		for _, p := range []*sql.DB{d.reads, d.copier, d.writes} {
+			if left := p.Stats().OpenConnections; left != 0 {
+				t.Errorf("round %d: %d connections are open after Close", n, left)
+			}
+		}
+		if err := errors.Join(err, <-read); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
