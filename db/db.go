@@ -247,7 +247,7 @@ func settle(p *sql.DB) error {
 		if p.Stats().OpenConnections == 0 {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 	return errors.New("a reader did not finish in time")
 }

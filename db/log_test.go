@@ -240,7 +240,7 @@ func TestNothingTouchesTheFilesAfterClose(t *testing.T) {
 		go func() {
 			for d.reads.PingContext(context.Background()) == nil { // until Close has come so far
 			}
-			read <- rows.Close()
+			read <- errors.Join(rows.Err(), rows.Close())
 		}()
 		err = d.Close()
 		for _, p := range []*sql.DB{d.reads, d.copier, d.writes} {
