@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -159,26 +160,32 @@ func collapse(s string) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// sameSender reports whether two sources may mean the same person: one of them names nobody, or they share an address or a part of a
-// name. Two people who say the same in the same minute are two people.
+// sameSender reports whether two sources may mean the same person: one of them names nobody, or they name the same address, the same
+// key, or share a part of a name. Whoever has another address is another person, also at the same domain. Two people who say the same
+// in the same minute are two people.
 func sameSender(a, b guia.Fields) bool {
-	words := func(f guia.Fields) map[string]bool {
-		all := map[string]bool{}
-		for _, name := range []string{"sender.name", "sender.address", "sender.key"} {
-			value := lang.Fold(f.Get(name))
-			for _, w := range strings.FieldsFunc(value, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-				if utf8.RuneCountInString(w) > 1 {
-					all[w] = true
-				}
-			}
-		}
-		return all
+	who := func(f guia.Fields) (name, address, key string) {
+		return lang.Fold(f.Get("sender.name")), lang.Fold(f.Get("sender.address")), f.Get("sender.key")
 	}
-	mine, theirs := words(a), words(b)
-	for w := range mine {
-		if theirs[w] {
-			return true
-		}
+	name, address, key := who(a)
+	otherName, otherAddress, otherKey := who(b)
+	switch {
+	case address != "" && otherAddress != "":
+		return address == otherAddress
+	case key != "" && key == otherKey:
+		return true
+	case name+address+key == "" || otherName+otherAddress+otherKey == "":
+		return true
 	}
-	return len(mine) == 0 || len(theirs) == 0
+	others := nameWords(otherName)
+	return slices.ContainsFunc(nameWords(name), func(w string) bool { return slices.Contains(others, w) })
+}
+
+// nameWords splits a name into its parts. An address that stands for a name is one.
+func nameWords(name string) []string {
+	if strings.Contains(name, "@") {
+		return []string{name}
+	}
+	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.DeleteFunc(words, func(w string) bool { return utf8.RuneCountInString(w) < 2 })
 }

@@ -111,3 +111,35 @@ func TestTheNextRecordTakesThePlaceOfAForgottenOne(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestTwoPeopleOfOneDomainAreTwo: what they share is where their mail is kept.
+func TestTwoPeopleOfOneDomainAreTwo(t *testing.T) {
+	const text = "I confirm that I have read the new safety policy."
+	for _, c := range []struct {
+		what string
+		a, b source.Person
+		want string
+	}{
+		{"two addresses", source.Person{ID: "ana@acme.example", Address: "ana@acme.example"}, source.Person{ID: "bob@acme.example", Address: "bob@acme.example"}, "a b"},
+		{"two addresses, a name in common", source.Person{Name: "Ana Lam", Address: "ana@acme.example"}, source.Person{Name: "Rui Lam", Address: "rui@acme.example"}, "a b"},
+		{"an address is a name", source.Person{Name: "ana@acme.example"}, source.Person{Name: "bob@acme.example"}, "a b"},
+		{"keys with a word in common", source.Person{ID: "acme/ana"}, source.Person{ID: "acme/bob"}, "a b"},
+		{"one address, written otherwise", source.Person{Name: "Ana", Address: "Ana@acme.example"}, source.Person{Address: "ana@ACME.example"}, "ab"},
+		{"one key", source.Person{ID: "acme/ana"}, source.Person{ID: "acme/ana", Name: "Ana"}, "ab"},
+		{"one name, one address", source.Person{Name: "Ana Sousa", Address: "ana@acme.example"}, source.Person{Name: "Sousa, Ana"}, "ab"},
+		{"nobody and somebody", source.Person{Address: "ana@acme.example"}, source.Person{}, "ab"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t)
+			for i, who := range []source.Person{c.a, c.b} {
+				instance := string("ab"[i])
+				r := message(instance, text)
+				r.Origin, r.Sender = instance, who
+				accept(t, d, feed("mbox", instance), r)
+			}
+			if got := groups(t, d, text); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
