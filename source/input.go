@@ -44,8 +44,8 @@ type Entry struct {
 	path string // below the folder
 }
 
-// OpenInput opens the folder, zip or file at name and reads no more than names and sizes. It refuses (invalid) what cannot be read, a
-// damaged zip, and more than a million files. Close the result.
+// OpenInput opens the folder, zip or file at name and reads no more than names and sizes. It refuses (invalid) what cannot be read,
+// what is neither file nor folder (a pipe, a device), a damaged zip, and more than a million files. Close the result.
 func OpenInput(name string) (*Input, error) {
 	in := &Input{}
 	info, err := os.Stat(name)
@@ -53,6 +53,8 @@ func OpenInput(name string) (*Input, error) {
 	case err != nil:
 	case info.IsDir():
 		err = in.openFolder(name)
+	case !info.Mode().IsRegular():
+		err = guia.Refuse(guia.Invalid, "source.no_file", filepath.Base(name)) // opening a pipe waits for a writer
 	default:
 		err = in.openFile(name)
 	}

@@ -75,7 +75,14 @@ func (o *importOptions) check(path string) error {
 	if len(o.entity) > 100 || len(o.class) > 64 || o.class == "" {
 		return guia.Refuse(guia.Invalid, "import.label_long")
 	}
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return guia.Refuse(guia.Invalid, "source.no_file", path) // opening a pipe waits for a writer
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		return guia.RefuseCause(guia.Invalid, err, "import.unreadable", path, reasonOf(err))
 	}
