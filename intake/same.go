@@ -125,7 +125,7 @@ func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[ma
 		if err != nil {
 			return false, err
 		}
-		if sameSender(e.Fields, it.content.Fields) {
+		if mayCopy(it.content.Fields, e.Fields) && sameSender(e.Fields, it.content.Fields) {
 			first := e.Fields.Get("same_as") // of the one whose place it took
 			if first == "" {
 				first = e.Record.String()
@@ -158,6 +158,13 @@ func collapse(s string) string {
 		}
 	}
 	return strings.TrimSuffix(b.String(), " ")
+}
+
+// mayCopy reports whether a record may be linked to the first of its message. The first stands for the message wherever messages are
+// counted: what could have been edited before it was handed in never stands for what could not, nor does one entity's record for
+// another's.
+func mayCopy(f, first guia.Fields) bool {
+	return f.Get("entity") == first.Get("entity") && f.Get("grade") >= first.Get("grade") // A is the best
 }
 
 // sameSender reports whether two sources may mean the same person: one of them names nobody, or they name the same address, the same

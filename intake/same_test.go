@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"guia"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
@@ -136,6 +137,47 @@ func TestTwoPeopleOfOneDomainAreTwo(t *testing.T) {
 				r := message(instance, text)
 				r.Origin, r.Sender = instance, who
 				accept(t, d, feed("mbox", instance), r)
+			}
+			if got := groups(t, d, text); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestACopyIsOfTheSameEntityAndOfNoBetterGrade: two readings that are not linked are two messages.
+func TestACopyIsOfTheSameEntityAndOfNoBetterGrade(t *testing.T) {
+	const text = "I did not approve the payment to the contractor"
+	for _, c := range []struct {
+		what  string
+		feeds string // instance, grade, and who said it: 1 somebody and 0 nobody of one entity, 2 somebody and 3 nobody of another
+		want  string
+	}{
+		{"as good", "aC1 bC1", "ab"},
+		{"worse", "aA1 bC1", "ab"},
+		{"better", "aC1 bA1", "a b"},
+		{"better than what nobody said", "aC0 bA1", "a b"},
+		{"worse, of nobody", "aA1 bC0", "ab"},
+		{"the next ones find theirs", "aC1 bA1 cA1 dC1", "ad bc"},
+		{"another entity", "aC1 bC2", "a b"},
+		{"another entity, of nobody", "aC1 bC3", "a b"},
+		{"another entity, worse", "aA1 bC2", "a b"},
+		{"two entities, two sources", "aC1 bC2 cC2 dC1", "ad bc"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t)
+			for w := range strings.FieldsSeq(c.feeds) {
+				f := feed("mapped", w[:1])
+				f.Grade, f.Entity = guia.Grade(w[1:2]), "first"
+				r := message(w, text)
+				r.Origin = w[:1]
+				if w[2] == '0' || w[2] == '3' {
+					r.Sender = source.Person{}
+				}
+				if w[2] >= '2' {
+					f.Entity = "second"
+				}
+				accept(t, d, f, r)
 			}
 			if got := groups(t, d, text); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
