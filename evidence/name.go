@@ -19,12 +19,25 @@ type name struct {
 // fewDigits is below the length of any telephone number of Macau: a number of fewer digits may be anything.
 const fewDigits = 8
 
-// name adds a way in which a person is written; of an address also what stands before the sign, as people are mentioned.
+// name adds a way in which a person is written; of an address also what stands before the sign, as people are mentioned, and of a
+// telephone number also how it is dialled at home.
 func (a *acquaintance) name(written string, rule int) {
 	a.add(bare(written), rule, false)
+	a.add(atHome(bare(written)), rule, false)
 	if local, _, isAddress := strings.Cut(written, "@"); isAddress {
 		a.add(bare(local), rule, true)
 	}
+}
+
+// atHome returns a number without the country code of Macau, Hong Kong or mainland China, empty when it has none.
+func atHome(number string) string {
+	number = strings.TrimPrefix(number, "00")
+	for code, digits := range map[string]int{"853": 8, "852": 8, "86": 11} {
+		if home, coded := strings.CutPrefix(number, code); coded && len(home) == digits && isNumber(home) {
+			return home
+		}
+	}
+	return ""
 }
 
 func (a *acquaintance) add(bare string, rule int, weak bool) {

@@ -17,8 +17,7 @@ import (
 )
 
 // occurrences returns the fields that contain a part of the passage, which is squeezed: of a text in chunks, those chunks over
-// which an occurrence reaches; of everything else, the whole field. The bytes as received are looked through as they are and with
-// the escapes of JSON and HTML undone.
+// which an occurrence reaches; of everything else, the whole field, which is looked through in all its readings.
 func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
 	text := joinChunks(fields)
 	whole := condense(text.text, notSpace)
@@ -32,15 +31,13 @@ func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
 	for i, f := range fields {
 		switch {
 		case f.Forgotten, isChunk(f.Name), canon.IsFile(f.Name):
-		case f.Name == "raw", f.Name == "text.html":
+		default:
 			for _, reading := range readings(string(f.Value)) {
 				if strings.Contains(squeeze(reading), passage) {
 					hit = append(hit, i)
 					break
 				}
 			}
-		case strings.Contains(squeeze(string(f.Value)), passage):
-			hit = append(hit, i)
 		}
 	}
 	return hit
@@ -120,22 +117,55 @@ func (c *condensed) source(start, end int) (int, int) {
 
 var htmlTag = regexp.MustCompile(`<[^<>]*>`)
 
-// readings returns a text as it is and with escapes undone, in the ways that sources write it.
+// mostLayers is how many times over a text may be encoded: deeper ones are what nobody writes.
+const mostLayers = 16
+
+// readings returns a text as it is and with the escapes of JSON, addresses on the web and HTML undone, in the ways that sources write
+// them, layer by layer until nothing is left to undo.
 func readings(s string) []string {
 	all := []string{s}
-	if strings.Contains(s, `\`) {
-		all = append(all, unescapeJSON(s))
+	for range mostLayers {
+		layer := s
+		for _, undo := range [...]func(string) string{unescapeJSON, unescapePercent, html.UnescapeString} {
+			if read := undo(s); read != s {
+				s, all = read, append(all, read)
+			}
+		}
+		if s == layer {
+			break
+		}
 	}
 	for _, one := range all {
-		if strings.ContainsAny(one, "<&") {
-			all = append(all, html.UnescapeString(htmlTag.ReplaceAllString(one, "")), html.UnescapeString(one))
+		if plain := htmlTag.ReplaceAllString(one, ""); plain != one {
+			all = append(all, html.UnescapeString(plain))
 		}
 	}
 	return all
 }
 
+// unescapePercent undoes %XX wherever it stands; anything else stays as it is.
+func unescapePercent(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b, i = append(b, byte(n)), i+2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
 // unescapeJSON undoes the escapes of JSON strings wherever they stand.
 func unescapeJSON(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' || i+1 == len(s) {

@@ -313,6 +313,7 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 			}
 		}
 	}
+	a.judgeEncoded(j, fields, &text)
 	for i, f := range fields {
 		if f.Forgotten || isChunk(f.Name) || canon.IsFile(f.Name) || slices.Contains(nameless, f.Name) {
 			continue
@@ -332,13 +333,43 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 	}
 }
 
+// judgeEncoded withholds the chunks of a text whose decoded readings name somebody: each alone, then neighbours over which a name
+// reaches, at last all of them.
+func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, text *chunked) {
+	if len(readings(text.text)) == 1 {
+		return
+	}
+	for _, width := range [...]int{1, 2, len(text.fields)} {
+		for first := range text.fields {
+			if first+width > len(text.fields) {
+				break
+			}
+			window := text.fields[first : first+width]
+			if slices.ContainsFunc(window, func(i int) bool { return width <= 2 && j.hidden(i) }) {
+				continue
+			}
+			var rest strings.Builder
+			for _, i := range window {
+				if j.hidden(i) {
+					rest.WriteByte('\n')
+				} else {
+					rest.Write(fields[i].Value)
+				}
+			}
+			for _, reading := range readings(rest.String())[1:] {
+				if rules := a.namedIn("text", reading); len(rules) > 0 {
+					for _, i := range window {
+						j.withhold(fields, i, WhyNamed, rules...)
+					}
+				}
+			}
+		}
+	}
+}
+
 // namedIn returns the rules about those who are named in a field that is no chunk of a text.
 func (a *acquaintance) namedIn(field, value string) (rules []int) {
-	texts := []string{value}
-	if field == "raw" || field == "text.html" {
-		texts = readings(value)
-	}
-	for _, text := range texts {
+	for _, text := range readings(value) {
 		read := readForNames(text)
 		for _, one := range a.names {
 			if one.weak && field == "raw" { // in bytes as received there is no telling what a word is

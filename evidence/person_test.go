@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"guia"
 	"guia/evidence/verify"
@@ -243,6 +245,13 @@ func TestNamesAreFoundHoweverTheyAreWritten(t *testing.T) {
 		{"4711", "of 4711 patacas", false},
 		{"4711", "<@4711>", true},
 		{"+853 6612 3456", "(853) 66123456", true},
+		{"+853 6612 3456", "call 6612 3456", true},
+		{"+853 6612 3456", "電話66123456", true},
+		{"+853 6612 3456", "call 6612 34567", false},
+		{"00852 6612 3456", "66123456", true},
+		{"+86 138 1234 5678", "138-1234-5678", true},
+		{"+86 6612 3456", "6612 3456", false}, // no such number: an identifier that begins so
+		{"Chan Tai Man", "https://x.example/u/Chan%20Tai%2520Man", true},
 		{"U1", "U12", false},
 	} {
 		var a acquaintance
@@ -251,6 +260,35 @@ func TestNamesAreFoundHoweverTheyAreWritten(t *testing.T) {
 		}
 		if got := len(a.namedIn("subject", w.text)) > 0; got != w.found {
 			t.Errorf("%q in %q: %v", w.shown, w.text, got)
+		}
+	}
+}
+
+// Sources put JSON into JSON, and people paste addresses of pages: what names somebody there is withheld, and only that.
+func TestAnEncodedNameIsFound(t *testing.T) {
+	o := newOffice(t)
+	chan1 := says("1", "Chan", "words")
+	chan1.Sender = source.Person{ID: "U0CHAN77", Name: "陳大文", Address: "chan.tm@acme.example"}
+	seqs := []source.Record{chan1}
+	chunk := func(s string) string { return s + strings.Repeat(" ", 64-utf8.RuneCountInString(s)) }
+	for i, w := range []struct{ text, raw string }{
+		{"nobody", `{"x":"{\"who\":\"\\u9673\\u5927\\u6587\"}"}`},
+		{"nobody", `{"x":"{\"y\":\"{\\\"who\\\":\\\"\\\\u9673\\\\u5927\\\\u6587\\\"}\"}"}`},
+		{"nobody", `{"mail":"chan%2Etm%40acme.example"}`},
+		{"nobody", `{"link":"%E9%99%B3\u0026#22823;%e6%96%87"}`},
+		{chunk("before") + chunk("mailto:chan%2Etm%40acme.example") + "after 100%", `{}`},
+		{chunk("before") + strings.Repeat("x", 50) + " %E9%99%B3%E5%A4%A7%E6%96%87" + strings.Repeat(" ", 51) + "after", `{}`},
+		{"100% of <everything> &amp; \\u0041na", `{"a":"100% \u0041na"}`},
+	} {
+		r := says(strconv.Itoa(i+2), "Ana", w.text)
+		r.Raw = []byte(w.raw)
+		seqs = append(seqs, r)
+	}
+	places := o.bring("acme", seqs...)
+	p := o.build(o.request(o.open("case", places...), "person=U0CHAN77"))
+	for i, want := range [][]string{{"raw"}, {"raw"}, {"raw"}, {"raw"}, {"raw", "text.0001"}, {"raw", "text.0001", "text.0002"}, nil} {
+		if got := p.withheld(places[i+1], verify.Redacted); !slices.Equal(got, want) {
+			t.Errorf("of message %d %v is withheld, want %v", i+2, got, want)
 		}
 	}
 }
