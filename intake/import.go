@@ -19,7 +19,7 @@ import (
 type Progress struct {
 	Cursor source.Cursor
 	Done   bool
-	Again  bool // it was read to its end before
+	Again  bool // it is read from its beginning once more
 	Import guia.RecordID
 	Counts Counts
 }
@@ -65,7 +65,8 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 		d.onStep("source.Pull")
 		page, err := s.Pull(ctx, at.Cursor)
 		if errors.Is(err, source.ErrCursor) && at.Cursor != "" { // of another version of the connector: from the beginning, where all is known
-			at.Cursor = ""
+			at.Cursor, at.Again = "", true
+			feed.Again = true
 			continue
 		}
 		if err != nil {

@@ -65,7 +65,7 @@ type Feed struct {
 	Grade      guia.Grade
 	Normaliser string
 	Import     guia.RecordID // the import.started event
-	Again      bool          // the instance was read to its end before: whatever it tells of a known record was known then
+	Again      bool          // the instance is read once more: what it told of a known record was known then
 }
 
 // Counts says what became of records.

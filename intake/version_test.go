@@ -120,6 +120,44 @@ func TestReadingAgainThatWasInterruptedBringsNothingBack(t *testing.T) {
 	}
 }
 
+// forgetful is an export whose connector once does not know the place where it was interrupted.
+type forgetful struct {
+	*export
+	refused bool
+}
+
+func (f *forgetful) Pull(ctx context.Context, after source.Cursor) (source.Page, error) {
+	if after != "" && !f.refused {
+		f.refused = true
+		return source.Page{}, source.ErrCursor
+	}
+	return f.export.Pull(ctx, after)
+}
+
+// TestStartingOverBringsNothingBack: what the export told before it was interrupted was known when another one told of an edit.
+func TestStartingOverBringsNothingBack(t *testing.T) {
+	d := guiatest.New(t)
+	jan := saying("jan", "1=a 2=x 3=y 4=z 5=z")
+	jan.breaks = true
+	if at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), jan, "", false, nil); guia.KindOf(err) != guia.Upstream {
+		t.Fatalf("%+v, %v", at, err)
+	}
+	if _, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), saying("feb", "1=b"), "", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	jan.breaks = false
+	at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), &forgetful{export: jan}, "", false, nil)
+	if err != nil || at.Counts != (intake.Counts{New: 5, Known: 2}) {
+		t.Errorf("%+v, %v", at.Counts, err)
+	}
+	if _, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), saying("mar", "1=b"), "", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(t, d); got != "sent:a edited:b" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestADepartmentHadBeforeIsKeptOnceMore: what holds for a message holds for every record with a key.
 func TestADepartmentHadBeforeIsKeptOnceMore(t *testing.T) {
 	d := guiatest.New(t)
