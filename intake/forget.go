@@ -58,6 +58,9 @@ func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgett
 		if err := rows.Scan(&key, &seq, &content); err != nil {
 			return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
 		}
+		if len(key) != len(mac{}) {
+			return nil, guia.Refuse(guia.Damaged, "intake.seen_damaged")
+		}
 		switch {
 		case gone[seq]:
 			f.seen = append(f.seen, mac(key))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"guia"
+	"guia/db"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
@@ -210,5 +211,26 @@ func TestAForgottenEditLeavesNoHashInTheRowOfTheFirst(t *testing.T) {
 	}
 	if got := told(t, d); got != "sent:a" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestForgettingRefusesADamagedTable: the key of a row was cut.
+func TestForgettingRefusesADamagedTable(t *testing.T) {
+	d := guiatest.New(t)
+	if _, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), saying("jan", "1=a 2=b"), "", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	damage := func(query string) {
+		t.Helper()
+		if err := d.Main.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(query); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage("INSERT INTO intake_seen (mac, seq, content) VALUES (X'0102030405', 1, X'00')")
+	defer damage("DELETE FROM intake_seen WHERE LENGTH(mac) = 5") // the directory is checked when the test ends
+	release := d.Intake.Hold()
+	defer release()
+	if f, err := d.Intake.PrepareForget(t.Context(), nil); guia.KindOf(err) != guia.Damaged {
+		t.Errorf("%+v, %v", f, err)
 	}
 }
