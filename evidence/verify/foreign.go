@@ -2,8 +2,10 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -47,22 +49,30 @@ func foreign(source io.ReaderAt, size int64) (looks string, err error) {
 	if err := readFull(source, tail, size-int64(len(tail))); err != nil {
 		return "", err
 	}
-	names, isZip := directoryNames(tail)
+	entries, start, isZip := looseDirectory(tail)
+	whole := false
+	if isZip {
+		if whole, err = accountsForAll(source, size, entries, start); err != nil {
+			return "", err
+		}
+	}
 	ours := 0
-	for _, name := range names {
-		if onlyInBundles(name) {
+	for _, e := range entries {
+		if onlyInBundles(e.name) {
 			ours++
 		}
 	}
 	switch {
-	case bytes.HasPrefix(firstBytes, head): // it ends before it could say more
+	case bytes.HasPrefix(head, firstBytes), bytes.HasPrefix(firstBytes, head): // or it ends before it could say more
 		return "", nil
-	case isZip && ours > byChance:
+	case ours > byChance:
 		return "", nil
-	case isZip: // also one that holds a bundle
+	case whole: // its own directory says what it is, also when one of its files is a bundle
 		return looksLikeZip, nil
 	case bytes.Contains(head, firstBytes[localLength:]), hasHeader(head), hasHeader(tail):
 		return "", nil
+	case isZip:
+		return looksLikeZip, nil
 	case isText(head):
 		return looksLikeText, nil
 	}
@@ -89,31 +99,70 @@ func onlyInBundles(name string) bool {
 	return k == kindFile || k == kindProof || k == kindGrowth || k == kindOlder || k == kindRotation
 }
 
-// directoryNames reads the names in the directory of a zip from the end of a file, by any form that zips have but zip64; whole reports
-// that it is all there.
-func directoryNames(tail []byte) (names []string, whole bool) {
+// looseDirectory reads the directory of a zip from the end of a file, in any form that zips have but zip64; ok reports that it is all
+// there. start is where it says that it stands. Nothing that it says was compared with the rest of the file.
+func looseDirectory(tail []byte) (entries []*entry, start int64, ok bool) {
 	le := binary.LittleEndian
 	end := bytes.LastIndex(tail, le.AppendUint32(nil, endSignature))
 	if end < 0 || len(tail)-end < endLength || int(le.Uint16(tail[end+20:])) != len(tail)-end-endLength {
-		return nil, false
+		return nil, 0, false
 	}
 	length, count := int64(le.Uint32(tail[end+12:])), int(le.Uint16(tail[end+10:]))
 	if length > int64(end) {
-		return nil, false
+		return nil, 0, false
 	}
 	dir := tail[int64(end)-length : end]
 	for range count {
 		if len(dir) < centralLength || le.Uint32(dir) != centralSignature {
-			return nil, false
+			return nil, 0, false
 		}
 		name, more := int(le.Uint16(dir[28:])), int(le.Uint16(dir[30:]))+int(le.Uint16(dir[32:]))
 		if len(dir) < centralLength+name+more {
-			return nil, false
+			return nil, 0, false
 		}
-		names = append(names, string(dir[centralLength:centralLength+name]))
+		entries = append(entries, &entry{
+			name:  string(dir[centralLength : centralLength+name]),
+			flags: le.Uint16(dir[8:]), method: le.Uint16(dir[10:]), crc: le.Uint32(dir[16:]),
+			packed: int64(le.Uint32(dir[20:])), size: int64(le.Uint32(dir[24:])), offset: int64(le.Uint32(dir[42:])),
+		})
 		dir = dir[centralLength+name+more:]
 	}
-	return names, len(dir) == 0
+	return entries, int64(le.Uint32(tail[end+16:])), len(dir) == 0
+}
+
+// accountsForAll reports whether the entries of a directory are all that is in a file: from its first byte to the directory, each with
+// its own header, one after the other. It sorts them by where they stand and sets where their data is. The error is of the machine.
+func accountsForAll(source io.ReaderAt, size int64, entries []*entry, start int64) (bool, error) {
+	le := binary.LittleEndian
+	const descriptor = 24 // the longest: what may stand behind an entry
+	slices.SortStableFunc(entries, func(a, b *entry) int { return cmp.Compare(a.offset, b.offset) })
+	next := int64(0)
+	for i, e := range entries {
+		if e.offset < next || e.offset > next+descriptor || i == 0 && e.offset != 0 || e.offset+localLength+int64(len(e.name)) > size {
+			return false, nil
+		}
+		local := make([]byte, localLength+len(e.name))
+		if err := readFull(source, local, e.offset); err != nil {
+			return false, err
+		}
+		if le.Uint32(local) != localSignature || int(le.Uint16(local[26:])) != len(e.name) || string(local[localLength:]) != e.name {
+			return false, nil
+		}
+		e.data = e.offset + int64(len(local)) + int64(le.Uint16(local[28:]))
+		next = e.data + e.packed
+	}
+	if start < next || start > next+descriptor || len(entries) == 0 && start != 0 || start+4 > size {
+		return false, nil
+	}
+	var signature [4]byte
+	if err := readFull(source, signature[:], start); err != nil {
+		return false, err
+	}
+	want := uint32(centralSignature)
+	if len(entries) == 0 {
+		want = endSignature
+	}
+	return le.Uint32(signature[:]) == want, nil
 }
 
 // hasHeader reports whether the header of a file that only bundles have stands somewhere, whatever the rest is.

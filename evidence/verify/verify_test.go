@@ -3,6 +3,7 @@ package verify
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -374,7 +375,15 @@ func TestWhatNeverWasABundle(t *testing.T) {
 	}
 	f.must(w.SetComment("of the office"))
 	f.must(w.Close())
-	foreign := map[string][]byte{"mimetype": []byte(MediaType), "META-INF/signatures.p7s": []byte("x"), "letter.txt": []byte("y")}
+	var container bytes.Buffer // as another program signs a letter
+	w = zip.NewWriter(&container)
+	for _, file := range [][2]string{{nameMimetype, MediaType}, {"META-INF/signatures.p7s", "x"}, {"letter.txt", "y"}} {
+		part, err := w.CreateHeader(&zip.FileHeader{Name: file[0], Method: zip.Store})
+		f.must(err)
+		_, err = part.Write([]byte(file[1]))
+		f.must(err)
+	}
+	f.must(w.Close())
 	for name, c := range map[string]struct {
 		content []byte
 		looks   string
@@ -385,7 +394,7 @@ func TestWhatNeverWasABundle(t *testing.T) {
 		"bytes":                            {bytes.Repeat([]byte{0, 0xff, 'P', 'K'}, 100_000), looksLikeOther},
 		"a zip with a bundle in it":        {other.Bytes(), looksLikeZip},
 		"a zip of nothing":                 {zipOf(nil, nil), looksLikeZip},
-		"another container of its kind":    {zipOf([]string{"mimetype", "META-INF/signatures.p7s", "letter.txt"}, foreign), looksLikeZip},
+		"another container of its kind":    {container.Bytes(), looksLikeZip},
 		"the end of a zip alone, too much": {append([]byte("PK\x05\x06"), make([]byte, 18)...)[:21], looksLikeOther},
 	} {
 		r := check(c.content, f.trust())
@@ -409,10 +418,45 @@ func TestWhatNeverWasABundle(t *testing.T) {
 	if r := check(packed, f.trust()); r.Verdict != Damaged {
 		t.Errorf("without beginning and end: got %s", r.Verdict)
 	}
-	for _, name := range names[:len(names)-1] {
+	traces := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !onlyInBundles(name) })
+	for i, name := range traces {
+		if r := check(packed, f.trust()); r.Verdict != Damaged {
+			t.Errorf("with the names %q left: got %s", traces[i:], r.Verdict)
+		}
 		packed = bytes.ReplaceAll(packed, []byte(name), bytes.Repeat([]byte("x"), len(name)))
-		if r := check(packed, f.trust()); r.Verdict == Proven || r.Verdict == Unproven {
-			t.Errorf("without the name %s: got %s", name, r.Verdict)
+	}
+	if r := check(packed, f.trust()); r.Verdict != NoBundle {
+		t.Errorf("without any trace: got %s %v", r.Verdict, keysOf(r))
+	}
+}
+
+// TestABundleUnderTheEndOfAnotherZipIsDamaged has somebody put another end over that of a bundle, so that it reads as a zip of nothing or
+// of something else.
+func TestABundleUnderTheEndOfAnotherZipIsDamaged(t *testing.T) {
+	f := newFixture(t, 12)
+	bundle := f.pack()
+	le := binary.LittleEndian
+	tiny := zipOf([]string{"letter.txt"}, map[string][]byte{"letter.txt": []byte("y")})
+	moved := bytes.Clone(tiny) // its numbers fit the longer file
+	end := len(moved) - endLength
+	start := le.Uint32(moved[end+16:])
+	le.PutUint32(moved[start+42:], uint32(len(bundle)))
+	le.PutUint32(moved[end+16:], start+uint32(len(bundle)))
+	zeroed := bytes.Clone(bundle)
+	clear(zeroed[len(zeroed)-endLength+8:][:8])
+	for name, forged := range map[string][]byte{
+		"an empty zip behind it":         append(bytes.Clone(bundle), zipOf(nil, nil)...),
+		"zeros for number and length":    zeroed,
+		"a zip behind it":                append(bytes.Clone(bundle), tiny...),
+		"a zip behind it, numbers fit":   append(bytes.Clone(bundle), moved...),
+		"an empty zip for its directory": append(bytes.Clone(bundle[:len(bundle)/2]), zipOf(nil, nil)...),
+	} {
+		if r := check(forged, f.trust()); r.Verdict != Damaged {
+			t.Errorf("%s: got %s %s", name, r.Verdict, r.Looks)
+		}
+		clear(forged[:len(firstBytes)]) // the headers of its files are traces too
+		if r := check(forged, f.trust()); r.Verdict != Damaged {
+			t.Errorf("%s, without its beginning: got %s %s", name, r.Verdict, r.Looks)
 		}
 	}
 }
