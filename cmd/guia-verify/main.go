@@ -2,6 +2,8 @@
 //
 //	guia-verify [--key VKEY|FILE]... [--json] [--lang en|pt|zh-Hant|zh-Hans] [--quiet] BUNDLE...
 //
+// Flags may also stand behind the bundles; behind -- everything is a bundle.
+//
 // It is small on purpose, so that a court's expert can read all of it: this file, packages evidence/verify, proof, canon and the
 // root package. Built with -trimpath from the same source it is the same file everywhere.
 //
@@ -64,7 +66,7 @@ func run(args []string, out, errOut io.Writer, getenv func(string) string, watch
 		c.language = l
 		return nil
 	})
-	err := flags.Parse(args)
+	files, err := parse(flags, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, c.text("guia_verify.help"))
@@ -73,7 +75,7 @@ func run(args []string, out, errOut io.Writer, getenv func(string) string, watch
 		return c.wrong("guia_verify.lang", fmt.Sprintf("%.40q", unknown))
 	case err != nil:
 		return c.wrong("guia_verify.flag", fmt.Sprintf("%.200v", err))
-	case flags.NArg() == 0:
+	case len(files) == 0:
 		return c.wrong("guia_verify.none")
 	}
 	for _, key := range keys {
@@ -86,10 +88,25 @@ func run(args []string, out, errOut io.Writer, getenv func(string) string, watch
 		return c.wrong("guia_verify.key", "")
 	}
 	code := codeProven
-	for _, name := range flags.Args() {
+	for _, name := range files {
 		code = max(code, c.bundle(name, trust))
 	}
 	return code
+}
+
+// parse takes the flags wherever they stand and returns the files. Behind -- everything is a file.
+func parse(flags *flag.FlagSet, args []string) (files []string, err error) {
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		left := flags.Args()
+		if taken := len(args) - len(left); len(left) == 0 || taken > 0 && args[taken-1] == "--" {
+			return append(files, left...), nil
+		}
+		files, args = append(files, left[0]), left[1:]
+	}
+	return files, nil
 }
 
 func (c *command) wrong(key string, args ...any) int {

@@ -105,12 +105,44 @@ func TestExitCodesTellTheVerdict(t *testing.T) {
 		{[]string{"--key", "nonsense", good}, 2, "guia_verify.see_help"},
 		{[]string{"--key", write("nokeys", []byte("# none\n")), good}, 2, "guia_verify.see_help"},
 		{[]string{"--help"}, 0, "guia_verify.help"},
+		{[]string{good, "--key", vkey}, 0, "verify.verdict.proven"}, // as guia bundle says it
+		{[]string{good, "--key", keys, cut}, 3, "verify.verdict.damaged"},
+		{[]string{good, "--quiet", "--key=" + vkey}, 0, "verify.verdict.proven"},
+		{[]string{good, "--nonsense"}, 2, "guia_verify.see_help"},
+		{[]string{good, "-x", "--key", vkey}, 2, "guia_verify.see_help"},
+		{[]string{good, "--key"}, 2, "guia_verify.see_help"},
+		{[]string{"--help", good}, 0, "guia_verify.help"},
+		{[]string{good, "--help"}, 0, "guia_verify.help"},
+		{[]string{"--key", vkey, "--", good, "--json"}, 1, "verify.verdict.unreadable"}, // behind -- is a file
+		{[]string{good, "--", "--key", vkey}, 1, "verify.verdict.unproven"},
 	} {
 		for _, l := range []lang.Language{lang.English, lang.Portuguese, lang.TraditionalChinese, lang.SimplifiedChinese} {
 			code, out, errOut := try(map[string]string{"LANG": l.String()}, c.args...)
 			if code != c.code || !strings.Contains(out+errOut, lang.Text(l, c.key)) {
 				t.Errorf("%s %q: exit %d, want %d with %q\n%s%s", l, c.args, code, c.code, lang.Text(l, c.key), out, errOut)
 			}
+		}
+	}
+}
+
+// TestTheLineThatGuiaBundlePrintsCanBeTyped runs the built program with what bundle.next says, in every language.
+func TestTheLineThatGuiaBundlePrintsCanBeTyped(t *testing.T) {
+	good, vkey := bundle(t)
+	program := filepath.Join(t.TempDir(), "guia-verify")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, l := range []lang.Language{lang.English, lang.Portuguese, lang.TraditionalChinese, lang.SimplifiedChinese} {
+		_, line, _ := strings.Cut(lang.Text(l, "bundle.next", good), "guia-verify ")
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != good || words[1] != "--key" {
+			t.Errorf("%s: the line is %q", l, line)
+			continue
+		}
+		cmd := exec.Command(program, words[0], words[1], vkey, "--lang", l.String())
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), lang.Text(l, "verify.verdict.proven")) {
+			t.Errorf("%s: %v\n%s", l, err, out)
 		}
 	}
 }
