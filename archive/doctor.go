@@ -80,7 +80,7 @@ const (
 	backupBad     = 31 * 24 * time.Hour
 	leastFree     = 1 << 30
 	largeLog      = 256 << 20
-	lagging       = 10_000
+	lagging       = 2048 // events: what the ledger hands to a follower at once
 	uncovered     = 60 * time.Second
 	clockLeap     = 2 * time.Second
 	mostLooked    = 2000     // files beside the directory that are looked at for a recovery key

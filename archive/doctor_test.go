@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"strings"
@@ -193,5 +194,23 @@ func TestSupportTellsNothingPersonal(t *testing.T) {
 	}
 	if host, err := os.Hostname(); err == nil && len(host) > 3 && bytes.Contains(b.Bytes(), []byte(host)) {
 		t.Error("the machine's name is in the archive")
+	}
+}
+
+// TestAFollowerThatIsMoreThanAPageBehindIsTold: somebody who finds nothing in the newest 2,100 events must not read that all is well.
+func TestAFollowerThatIsMoreThanAPageBehindIsTold(t *testing.T) {
+	ctx := context.Background()
+	c := newCompany(t, 2100)
+	size := c.Ledger.Size()
+	for _, behind := range []guia.Seq{2049, 2048, 0} {
+		p := openPeople(t, c.Directory.Directory, filepath.Join(t.TempDir(), "people.db"))
+		must(t, p.Apply(ctx, nil, size-behind))
+		want := archive.Finding{Check: "followers", Severity: archive.OK, Key: "doctor.followers.ok", Args: []any{1}}
+		if behind > 2048 {
+			want = archive.Finding{Check: "followers", Severity: archive.Warn, Key: "doctor.followers.lagging", Args: []any{"people", uint64(2049)}, Do: "doctor.followers.lagging.do"}
+		}
+		if got := finding(examine(t, c, p), "followers"); !reflect.DeepEqual(got, want) {
+			t.Errorf("%d behind: %+v, want %+v", behind, got, want)
+		}
 	}
 }
