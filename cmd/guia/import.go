@@ -54,7 +54,7 @@ func (p *program) importCommand() *cobra.Command {
 		}
 		switch {
 		case o.guess:
-			return p.guess(path)
+			return p.guess(path, o.kind)
 		case o.dryRun:
 			return p.dryRun(cmd.Context(), path, o)
 		}

@@ -11,8 +11,18 @@ import (
 	"guia/source/mapped"
 )
 
-// guess prints a mapping for a person to read, correct and use.
-func (p *program) guess(path string) error {
+// guess prints a mapping for a person to read, correct and use. What is read without one is refused.
+func (p *program) guess(path, kind string) error {
+	if kind == "auto" {
+		kind = recognise(path)
+	}
+	switch kind {
+	case "slack":
+		return guia.Refuse(guia.Invalid, "import.slack_unmapped", path)
+	case "mbox":
+		return guia.Refuse(guia.Invalid, "import.mbox_unmapped", path)
+	default:
+	}
 	proposal, err := mapped.Guess(path)
 	if err != nil {
 		return err

@@ -74,6 +74,11 @@ func (p *program) searchCommand() *cobra.Command {
 		if err := refuseWord("--order", q.order, "newest", "relevance"); err != nil {
 			return err
 		}
+		if q.kind != "" && !guia.Type(q.kind).IsOwn() {
+			if err := refuseWord("--kind", q.kind, kinds...); err != nil {
+				return err
+			}
+		}
 		if q.limit < 1 || q.limit > 1000 {
 			return guia.Refuse(guia.Invalid, "cmd.flag_invalid", strconv.Itoa(q.limit), "limit", cmd.CommandPath())
 		}
@@ -94,13 +99,29 @@ func (p *program) searchCommand() *cobra.Command {
 	return cmd
 }
 
-// times are the limits in time.
+// kinds are the types of what sources tell.
+var kinds = []string{
+	string(guia.MessageSent), string(guia.MessageEdited), string(guia.MessageDeleted), string(guia.MailSent),
+	string(guia.FileShared), string(guia.PersonSeen), string(guia.PersonLeft), string(guia.ChannelSeen), string(guia.AccessChanged),
+	string(guia.AttendanceChecked), string(guia.DepartmentSeen), string(guia.FieldSeen), string(guia.FileChanged),
+	string(guia.FileDeleted), string(guia.FileDownloaded), string(guia.FileExported), string(guia.FileMoved), string(guia.FileSeen),
+	string(guia.FileUploaded), string(guia.FileViewed), string(guia.MeetingHeld), string(guia.MeetingJoined),
+	string(guia.MessageRead), string(guia.NoticePublished), string(guia.NoticeRead), string(guia.ReadsCounted),
+	string(guia.RecordingSeen), string(guia.RoleSeen), string(guia.SpaceSeen), string(guia.RecordKept), string(guia.SourceGap),
+}
+
+// times are the limits in time. A beginning behind the end is refused: nothing lies between them.
 func (q *question) times() (limits [2]time.Time, err error) {
 	if limits[0], err = parseTime("--from", q.from, false); err != nil {
 		return limits, err
 	}
-	limits[1], err = parseTime("--to", q.to, true)
-	return limits, err
+	if limits[1], err = parseTime("--to", q.to, true); err != nil {
+		return limits, err
+	}
+	if q.from != "" && q.to != "" && q.from != q.to && !limits[0].Before(limits[1]) {
+		return limits, guia.Refuse(guia.Invalid, "cmd.times", q.from, q.to)
+	}
+	return limits, nil
 }
 
 // query turns names into what the index knows. ok is false when a name stands for nobody or nothing: then nothing can be found.
