@@ -32,6 +32,7 @@ type told struct {
 	readings []reading
 	item     *item // with what it says; nil when that is never looked for
 	linked   bool  // to another record of its message
+	gone     mac   // the tombstone of its key, when one was set
 }
 
 // reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one.
@@ -56,7 +57,11 @@ func (r *Recognition) See(ctx context.Context, e *guia.Event) ([]guia.Seq, error
 	if e.Source == guia.Own || len(e.Withheld) > 0 {
 		return nil, nil
 	}
-	r.waiting = append(r.waiting, r.d.tell(e))
+	t := r.d.tell(e)
+	if r.forgot {
+		t.gone = r.d.tombstone(e.Source, e.Fields)
+	}
+	r.waiting = append(r.waiting, t)
 	if len(r.waiting) < 16 {
 		return nil, nil
 	}
@@ -111,7 +116,13 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 		if err != nil {
 			return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
 		}
-		if !r.isKnown(t, stored) || !alike {
+		known := r.isKnown(t, stored)
+		if !known && r.forgot { // a forgotten event took the row along: the tombstone keeps the record out
+			if known, err = r.d.isErased(ctx, t.gone); err != nil {
+				return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+			}
+		}
+		if !known || !alike {
 			wanting = append(wanting, t.seq)
 		}
 	}

@@ -132,7 +132,7 @@ func (d *Desk) tombstone(source guia.SourceName, f guia.Fields) mac {
 }
 
 // erased returns which of the items were erased here before: they stay erased.
-func (d *Desk) erased(ctx context.Context, feed Feed, pending []*item) (map[*item]bool, error) {
+func (d *Desk) erased(ctx context.Context, feed Feed, pending []*item) (gone map[*item]bool, err error) {
 	var any int
 	if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT mac FROM intake_tombstone LIMIT 1) AS one").Scan(&any); err != nil {
 		return nil, fmt.Errorf("read tombstones: %w", err)
@@ -140,14 +140,18 @@ func (d *Desk) erased(ctx context.Context, feed Feed, pending []*item) (map[*ite
 	if any == 0 {
 		return nil, nil
 	}
-	gone := map[*item]bool{}
+	gone = map[*item]bool{}
 	for _, it := range pending {
-		m := d.tombstone(feed.Source, it.content.Fields)
-		var n int
-		if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone WHERE mac = ?", m[:]).Scan(&n); err != nil {
+		if gone[it], err = d.isErased(ctx, d.tombstone(feed.Source, it.content.Fields)); err != nil {
 			return nil, fmt.Errorf("read tombstones: %w", err)
 		}
-		gone[it] = n > 0
 	}
 	return gone, nil
+}
+
+// isErased reports whether the tombstone is set.
+func (d *Desk) isErased(ctx context.Context, tombstone mac) (bool, error) {
+	var n int
+	err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone WHERE mac = ?", tombstone[:]).Scan(&n)
+	return n > 0, err
 }

@@ -11,6 +11,7 @@ import (
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
+	"guia/ledger"
 	"guia/source"
 )
 
@@ -232,5 +233,64 @@ func TestForgettingRefusesADamagedTable(t *testing.T) {
 	defer release()
 	if f, err := d.Intake.PrepareForget(t.Context(), nil); guia.KindOf(err) != guia.Damaged {
 		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// TestTheCheckKnowsThatAForgottenEditTookItsRowAlong: another edit that is kept says the same, and stood behind that row.
+func TestTheCheckKnowsThatAForgottenEditTookItsRowAlong(t *testing.T) {
+	d := guiatest.New(t)
+	kept, dropped := guiatest.Feed(), guiatest.Feed()
+	dropped.Class = "short"
+	tell := func(f intake.Feed, name, messages string) {
+		t.Helper()
+		if _, err := d.Intake.Import(t.Context(), d.Owner, f, saying(name, messages), "", false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(kept, "jan", "1=a 2=a")
+	tell(dropped, "feb", "1=b")
+	tell(kept, "mar", "1=a")
+	tell(kept, "apr", "1=b 2=b")
+	gone, err := d.Forget(t.Context(), d.Owner, "", []directory.Subject{{Source: "mapped", Key: "u1", Classes: []string{"short"}}}, nil)
+	if err != nil || gone.Events != 1 {
+		t.Fatalf("%+v, %v", gone, err)
+	}
+	findings := func() int {
+		t.Helper()
+		r, err := d.Check(t.Context(), ledger.CheckOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(r.Findings)
+	}
+	if n := findings(); n != 0 {
+		t.Errorf("%d findings after a lawful erasure", n)
+	}
+	// The row of message 2's edit is gone for no such reason.
+	other := d.Ledger.Size() - 1
+	for event(t, d, other).Fields.Get("edit_of") != "2" {
+		other--
+	}
+	var key, content []byte
+	if err := d.Main.QueryRow(t.Context(), "SELECT mac, content FROM intake_seen WHERE seq = ?", uint64(other)).Scan(&key, &content); err != nil {
+		t.Fatal(err)
+	}
+	write := func(query string, args ...any) {
+		t.Helper()
+		if err := d.Main.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(query, args...); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("DELETE FROM intake_seen WHERE mac = ?", key)
+	if n := findings(); n != 1 {
+		t.Errorf("%d findings after a row was deleted, want 1", n)
+	}
+	write("INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)", key, uint64(other), content)
+	if got := told(t, d); got != "sent:a edited:a edited:b" {
+		t.Errorf("got %s", got)
+	}
+	tell(kept, "may", "1=b 1=c")
+	if got := told(t, d); got != "sent:a edited:a edited:b" {
+		t.Errorf("what was forgotten came back: %s", got)
 	}
 }
