@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
 )
@@ -15,32 +16,40 @@ type Encoding string
 
 // The encodings that are read. Big5 includes the Hong Kong supplementary characters, as the WHATWG standard has it.
 const (
-	UTF8    Encoding = "utf-8"
-	UTF16LE Encoding = "utf-16le"
-	UTF16BE Encoding = "utf-16be"
-	GB18030 Encoding = "gb18030"
-	Big5    Encoding = "big5"
+	UTF8        Encoding = "utf-8"
+	UTF16LE     Encoding = "utf-16le"
+	UTF16BE     Encoding = "utf-16be"
+	GB18030     Encoding = "gb18030"
+	Big5        Encoding = "big5"
+	Windows1252 Encoding = "windows-1252"
 )
 
-var encodings = []Encoding{UTF8, UTF16LE, UTF16BE, GB18030, Big5}
+var encodings = []Encoding{UTF8, UTF16LE, UTF16BE, GB18030, Big5, Windows1252}
 
 func (e Encoding) wide() bool { return e == UTF16LE || e == UTF16BE }
 
 // double reports whether the second byte of a character may look like ASCII.
 func (e Encoding) double() bool { return e == GB18030 || e == Big5 }
 
+// table is what decodes the characters outside ASCII; nil of the forms of Unicode.
 func (e Encoding) table() encoding.Encoding {
-	if e == Big5 {
+	switch e {
+	case GB18030:
+		return simplifiedchinese.GB18030
+	case Big5:
 		return traditionalchinese.Big5
+	case Windows1252:
+		return charmap.Windows1252
+	default:
+		return nil
 	}
-	return simplifiedchinese.GB18030
 }
 
 // text turns bytes a window was scanned for into valid UTF-8; bad says that some fit no character and were replaced by U+FFFD.
 // For UTF-16 the scanned bytes are UTF-8 already.
 func (e Encoding) text(b []byte) (s string, bad bool) {
-	if e.double() && !ascii(b) {
-		out, err := e.table().NewDecoder().Bytes(b)
+	if table := e.table(); table != nil && !ascii(b) {
+		out, err := table.NewDecoder().Bytes(b)
 		if err != nil { // decoders replace and do not fail; if one does, nothing of it is trusted
 			return strings.Repeat("\uFFFD", len(b)), true
 		}
@@ -65,8 +74,8 @@ func ascii(b []byte) bool {
 const sampleSize = 256 << 10
 
 // Recognise says in which encoding a sample of a file is written, and how long the byte order mark before it is. A byte order mark
-// decides; then validity; between GB18030 and Big5, in which nearly every text of one is also possible in the other, the more
-// common characters. ASCII is UTF-8. The sample may end inside a character.
+// decides; then validity; between GB18030, Big5 and Windows-1252, in which nearly every text of one is also possible in the others, the
+// more common characters. ASCII is UTF-8. The sample may end inside a character.
 func Recognise(sample []byte) (enc Encoding, mark int) {
 	switch {
 	case bytes.HasPrefix(sample, []byte("\xEF\xBB\xBF")):
@@ -85,10 +94,12 @@ func Recognise(sample []byte) (enc Encoding, mark int) {
 	if bad == 0 || good > 20*bad { // a damaged byte does not make another encoding
 		return UTF8, 0
 	}
-	gb, big5 := GB18030.likelihood(sample), Big5.likelihood(sample)
+	gb, big5, western := GB18030.likelihood(sample), Big5.likelihood(sample), westernLikelihood(sample)
 	switch {
-	case gb <= 0 && big5 <= 0:
+	case gb <= 0 && big5 <= 0 && western <= 0:
 		return UTF8, 0
+	case western > max(gb, big5):
+		return Windows1252, 0
 	case big5 > gb:
 		return Big5, 0
 	}
@@ -173,6 +184,42 @@ func (e Encoding) likelihood(sample []byte) float64 {
 	}
 	return float64(points) / float64(characters)
 }
+
+// westernLikelihood is how much a sample read as Windows-1252 looks like Portuguese, in the points of likelihood: accented letters count
+// for it, one or two together in a word of ASCII letters, and so do signs that stand alone; longer runs are no Portuguese.
+func westernLikelihood(sample []byte) float64 {
+	var points, characters int
+	for i := 0; i < len(sample); {
+		if sample[i] < 0x80 {
+			i++
+			continue
+		}
+		start := i
+		letters, signs := true, true
+		for ; i < len(sample) && sample[i] >= 0x80; i++ {
+			r := charmap.Windows1252.DecodeByte(sample[i])
+			letters = letters && strings.ContainsRune("áàâãçéêíóôõúüñÁÀÂÃÇÉÊÍÓÔÕÚÜÑ", r)
+			signs = signs && strings.ContainsRune("ºª€–—‘’“”…«»°§", r)
+		}
+		n := i - start
+		characters += n
+		inWord := start > 0 && letter(sample[start-1]) || i < len(sample) && letter(sample[i])
+		switch {
+		case n <= 2 && letters && inWord:
+			points += 10 * n
+		case n == 1 && (letters || signs): // à, é, ó are words
+			points += 4
+		default:
+			points -= 6 * n
+		}
+	}
+	if characters == 0 {
+		return 0
+	}
+	return float64(points) / float64(characters)
+}
+
+func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // common are characters that hardly a message does without: function words, numbers, people, time, work, and the words of headers,
 // in both scripts. Written down from knowing the language, not from a table.

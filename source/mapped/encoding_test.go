@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/charmap"
+
 	"guia/source"
 	"guia/source/mapped"
 	"guia/source/sourcetest"
@@ -33,6 +35,12 @@ func TestEncodingsAreRecognised(t *testing.T) {
 		{"big5, short", big5(t, "發送人,內容\n陳大文,請問你收到了嗎\n"), mapped.Big5},
 		{"gb18030, short", gb(t, "发送人,内容\n陈大文,请问你收到了吗\n"), mapped.GB18030},
 		{"big5, Cantonese", big5(t, "姓名,訊息\n阿強,你哋今日幾點返工？我仲喺澳門\n"), mapped.Big5},
+		{"gb18030, a name beside Latin letters", gb(t, "name,text\nana,李娜OK\nbea,VIP轻轨\n"), mapped.GB18030},
+		{"big5, a name beside Latin letters", big5(t, "name,text\nana,李娜OK\nbea,VIP輕軌\n"), mapped.Big5},
+		{"windows-1252", western(t, "João Conceição: A comissão não foi paga"), mapped.Windows1252},
+		{"windows-1252, capitals", western(t, "DATA;REMETENTE;MENSAGEM\n1;CONCEIÇÃO;A COMISSÃO NÃO FOI PAGA\n"), mapped.Windows1252},
+		{"windows-1252, signs", western(t, "a;b\n1;“É à 1.ª hora – ou não é?” 100 €\n"), mapped.Windows1252},
+		{"windows-1252, one letter", western(t, "name;text\nana;amanhã\n"), mapped.Windows1252},
 	} {
 		if got, _ := mapped.Recognise([]byte(c.text)); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -56,5 +64,25 @@ func TestUndecodableBytesAreReplacedMarkedAndKept(t *testing.T) {
 	r = sourcetest.All(t, open(t, put(t, "a.json", []byte(`[{"b":"`+big5(t, "許功蓋")+`"}]`)), m))[0]
 	if r.Text != "許功蓋" {
 		t.Errorf("big5 in JSON, whose second bytes are backslashes: text %q", r.Text)
+	}
+}
+
+func western(t *testing.T, s string) string {
+	t.Helper()
+	out, err := charmap.Windows1252.NewEncoder().String(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestPortugueseOfWindowsIsReadWithAndWithoutSayingSo(t *testing.T) {
+	file := []byte(western(t, "Nome;Mensagem\nJoão Conceição;A comissão não foi paga\n"))
+	for _, said := range []string{"", "encoding: windows-1252\n"} {
+		m := mapping(t, said+"fields: {sender.name: Nome, text: Mensagem, type: {constant: record.kept}}")
+		r := sourcetest.All(t, open(t, put(t, "a.csv", file), m))[0]
+		if r.Sender.Name != "João Conceição" || r.Text != "A comissão não foi paga" || slices.Contains(r.Marks, source.MarkBadEncoding) {
+			t.Errorf("%q: %q says %q, marks %v", said, r.Sender.Name, r.Text, r.Marks)
+		}
 	}
 }
