@@ -121,7 +121,7 @@ func scandal(o *office) Case {
 	)...)
 	twin := chat("t1", "Nobody", "the silver spoon is mine") // the same text in the same minute: intake links it
 	twin.Sender = source.Person{ID: "hr/0001", Name: "Chan T."}
-	seqs = append(seqs, o.bringFrom("mapped", "acme", twin)...)
+	seqs = append(seqs, o.bringFrom("mapped", "Chan Tai Man Trading Ltd", twin)...)
 
 	boss := o.hire("chan.tm", permit.Grant{Role: permit.Officer, Scope: permit.Everything})
 	must(o.TB, o.Ledger.Do(o.ctx, o.ana, permit.ActUsers, func(tx *ledger.Tx) error {
