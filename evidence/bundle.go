@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -259,11 +260,37 @@ func (b *build) learnPersons(ctx context.Context) error {
 		all.learn(&d.Leaf.Header, d.fields)
 		return nil
 	})
+	if err == nil {
+		err = b.learnFirsts(ctx, all)
+	}
 	if err != nil {
 		return err
 	}
 	b.redactor.known, b.preview.Known, err = all.acquaint(ctx, b.l, b.req.People, b.req.Redact.rules, permit.AllowsAll(b.scopes))
 	return err
+}
+
+// learnFirsts finds out who said what events of the case tell again, where the first record of it is outside the case. The leaves are
+// gone over for it: nothing else knows where a record is.
+func (b *build) learnFirsts(ctx context.Context, all *gathering) error {
+	missing := map[guia.RecordID]bool{}
+	for _, pair := range all.same {
+		missing[pair[1]] = !all.seen[pair[1]]
+	}
+	maps.DeleteFunc(missing, func(_ guia.RecordID, is bool) bool { return !is })
+	if len(missing) == 0 {
+		return nil
+	}
+	return b.l.Entries(ctx, 0, b.items[len(b.items)-1], func(e ledger.Entry) error { // the first is before what tells it again
+		if !missing[e.Leaf.Header.Record] {
+			return nil
+		}
+		fields, err := b.l.Vault().Disclose(ctx, e.Seq, e.Leaf, e.Row)
+		if err == nil {
+			all.learnFirst(&e.Leaf.Header, fields)
+		}
+		return err
+	})
 }
 
 // recordSearch records that the passages and persons of the rules are looked for: what is withheld, or that nothing is, tells where

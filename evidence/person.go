@@ -19,7 +19,7 @@ import (
 //
 // A person is whoever a rule calls by an identifier, name, address or number that they ever had, and whoever shares an address with
 // them. A name alone ties nobody to them: of a namesake the name is withheld, not what they said. What they said is withheld also where
-// another source tells it again (same_as).
+// another source tells it again (same_as), also of a first record that is outside the case.
 type acquaintance struct {
 	people  map[identity][]int
 	names   []name
@@ -52,6 +52,7 @@ type gathering struct {
 	traces map[identity]map[said]bool // of everybody: who is withheld is known at the end only. True: the case shows it
 	in     map[guia.StreamID]*circle  // direct and group conversations
 	who    map[guia.RecordID]identity
+	seen   map[guia.RecordID]bool // records that were looked at
 	same   [][2]guia.RecordID
 }
 
@@ -62,11 +63,12 @@ type circle struct {
 }
 
 func newGathering() *gathering {
-	return &gathering{map[identity]map[said]bool{}, map[guia.StreamID]*circle{}, map[guia.RecordID]identity{}, nil}
+	return &gathering{map[identity]map[said]bool{}, map[guia.StreamID]*circle{}, map[guia.RecordID]identity{}, map[guia.RecordID]bool{}, nil}
 }
 
 // learn looks at a record.
 func (g *gathering) learn(header *guia.Header, fields []vault.Disclosure) {
+	g.seen[header.Record] = true
 	id, known := identityOf(header.Source, fields)
 	if known {
 		g.trace(id, said{value(fields, "sender.name"), value(fields, "sender.address"), value(fields, "sender.phone")}, true)
@@ -90,6 +92,14 @@ func (g *gathering) learn(header *guia.Header, fields []vault.Disclosure) {
 		if under(f.Name, "member") || under(f.Name, "recipient") {
 			c.members[bare(string(f.Value))] = true
 		}
+	}
+}
+
+// learnFirst looks at a record outside the case which one of the case tells again.
+func (g *gathering) learnFirst(header *guia.Header, fields []vault.Disclosure) {
+	if id, known := identityOf(header.Source, fields); known {
+		g.trace(id, said{value(fields, "sender.name"), value(fields, "sender.address"), value(fields, "sender.phone")}, false)
+		g.who[header.Record] = id
 	}
 }
 

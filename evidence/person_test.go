@@ -293,6 +293,24 @@ func TestAnEncodedNameIsFound(t *testing.T) {
 	}
 }
 
+func TestWhatIsToldAgainIsWithheldAlsoWhenTheFirstIsOutsideTheCase(t *testing.T) {
+	o := newOffice(t)
+	first := says("1", "Chan", "the silver spoon is mine")
+	first.Sender = source.Person{ID: "U0CHAN77", Name: "Chan Tai Man"}
+	o.bring("acme", first)
+	twin, other := says("t1", "Nobody", "the silver spoon is mine"), says("t2", "Ana", "@Chan Tai Man has a fork")
+	twin.Sender = source.Person{ID: "hr/0001", Name: "Chan T."}
+	c := o.open("case", o.bringFrom("mapped", "acme", twin, other)...)
+	if o.build(o.request(c)).told().of("silver spoon") == nil {
+		t.Fatal("what is to be withheld stands nowhere before")
+	}
+	for _, who := range []string{"U0CHAN77", "Chan Tai Man"} {
+		if where := o.build(o.request(c, "person="+who)).told().of("silver spoon"); where != nil {
+			t.Errorf("person=%s: what they said stands in %v", who, where)
+		}
+	}
+}
+
 func TestUnsearchableBytesAreWithheldWithAPerson(t *testing.T) {
 	o := newOffice(t)
 	mail := says("1", "Ana", "nobody is named")
