@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -163,6 +164,36 @@ func accountsForAll(source io.ReaderAt, size int64, entries []*entry, start int6
 		want = endSignature
 	}
 	return le.Uint32(signature[:]) == want, nil
+}
+
+// openRepacked opens the container of a bundle that another program wrote, and returns nil when it is not wholly there in a form in
+// which every program sees the same files. It is for saying what differs: such a bundle is damaged. The error is of the machine.
+func openRepacked(source io.ReaderAt, size int64, limits Limits) (*container, error) {
+	tail := make([]byte, min(size, tailBytes))
+	if err := readFull(source, tail, size-int64(len(tail))); err != nil {
+		return nil, err
+	}
+	entries, start, ok := looseDirectory(tail)
+	if !ok || len(entries) > limits.Files {
+		return nil, nil
+	}
+	if ok, err := accountsForAll(source, size, entries, start); !ok || err != nil {
+		return nil, err
+	}
+	c, total := &container{source: source, byName: map[string]*entry{}}, int64(0)
+	for _, e := range entries {
+		if strings.HasSuffix(e.name, "/") && e.size == 0 && e.packed == 0 {
+			continue // a folder
+		}
+		total += e.size
+		if c.byName[e.name] != nil || e.flags&1 != 0 || e.method != methodDeflate && (e.method != methodStore || e.packed != e.size) ||
+			e.size > limits.FileBytes || total > limits.TotalBytes {
+			return nil, nil
+		}
+		c.entries = append(c.entries, e)
+		c.byName[e.name] = e
+	}
+	return c, nil
 }
 
 // hasHeader reports whether the header of a file that only bundles have stands somewhere, whatever the rest is.

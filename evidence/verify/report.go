@@ -144,6 +144,8 @@ type Report struct {
 	Streams      []Stream   `json:"streams,omitempty"`
 	Unchecked    []string   `json:"unchecked,omitempty"` // time-stamps and signatures, which this release does not check
 
+	Repacked bool `json:"repacked,omitempty"` // under a verdict Damaged: only the container differs, every file in it agrees
+
 	Looks string `json:"looks,omitempty"` // under a verdict NoBundle: zip, text, other
 
 	// Cause is the error of the machine under a verdict Unreadable.
@@ -166,6 +168,7 @@ func (v *verification) finish() Report {
 	switch {
 	case total > 0:
 		r.Verdict = Damaged
+		r.Repacked = v.repacked && total == 1 && v.machine == nil
 	case r.Looks != "":
 		r.Verdict = NoBundle
 	case v.machine != nil:
@@ -200,6 +203,8 @@ func (r Report) Words() []Paragraph {
 	case r.Verdict == NoBundle:
 		verdict.Lines = append(verdict.Lines, Sentence{looksKey(r.Looks), nil}, Sentence{"verify.nobundle.ask", nil})
 		return []Paragraph{verdict}
+	case r.Repacked:
+		verdict.Lines = append(verdict.Lines, Sentence{"verify.repacked", nil})
 	case r.Verdict == Unproven && r.Other != "":
 		verdict.Lines = append(verdict.Lines, Sentence{"verify.key.other", []any{r.Other, r.Key}})
 	case r.Verdict == Unproven:

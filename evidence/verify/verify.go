@@ -110,7 +110,14 @@ func Verify(bundle io.ReaderAt, size int64, trust Trust, limits Limits) Report {
 	}
 	if err != nil {
 		v.contentError(nil, err)
-		return v.finish()
+		if v.machine != nil {
+			return v.finish()
+		}
+		if c, err = openRepacked(v.source, size, limits); c == nil {
+			v.contentError(nil, err)
+			return v.finish()
+		}
+		v.repacked = true // damage it is; what follows says whether the files differ too
 	}
 	v.container = c
 	v.names()
@@ -134,14 +141,15 @@ func Verify(bundle io.ReaderAt, size int64, trust Trust, limits Limits) Report {
 // verification is one run of Verify.
 type verification struct {
 	*container
-	source  *meter
-	limits  Limits
-	trust   Trust
-	report  Report
-	tally   Tally
-	faults  []Finding // at most limits.Findings of each stage
-	count   [stages]int
-	machine error // the source failed: nothing can be said
+	source   *meter
+	limits   Limits
+	trust    Trust
+	report   Report
+	tally    Tally
+	faults   []Finding // at most limits.Findings of each stage
+	count    [stages]int
+	repacked bool  // the container has another form than that of a bundle
+	machine  error // the source failed: nothing can be said
 
 	texts      map[string][]byte
 	chain      proof.Chain
@@ -233,7 +241,7 @@ func (v *verification) names() {
 			v.report.Unchecked = append(v.report.Unchecked, e.name)
 			continue
 		case kindMimetype:
-			if i != 0 || e.method != methodStore {
+			if !v.repacked && (i != 0 || e.method != methodStore) {
 				v.fault(stageContainer, e.name, "verify.mimetype.first")
 			}
 		case kindStructure, kindSums, kindFixed:

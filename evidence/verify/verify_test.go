@@ -461,6 +461,39 @@ func TestABundleUnderTheEndOfAnotherZipIsDamaged(t *testing.T) {
 	}
 }
 
+// TestABundleThatWasZippedAgainIsToldFromAnEditedOne has an archiver write the unpacked files.
+func TestABundleThatWasZippedAgainIsToldFromAnEditedOne(t *testing.T) {
+	f := newFixture(t, 30)
+	names, files := unpack(t, f.pack())
+	slices.Reverse(names)
+	again := func() Report {
+		var out bytes.Buffer
+		w := zip.NewWriter(&out)
+		_, err := w.Create("META-INF/")
+		f.must(err)
+		for _, name := range names {
+			part, err := w.Create(name)
+			f.must(err)
+			_, err = part.Write(files[name])
+			f.must(err)
+		}
+		f.must(w.Close())
+		return check(out.Bytes(), f.trust())
+	}
+	if r := again(); r.Verdict != Damaged || !r.Repacked || len(r.Findings) != 1 || r.Words()[0].Lines[0].Key != "verify.repacked" {
+		t.Errorf("unchanged: got %s %v %v", r.Verdict, r.Repacked, keysOf(r))
+	}
+	files[nameRecords] = bytes.Replace(files[nameRecords], []byte(`\ntype message.sent`), []byte(`\ntype message.bent`), 1)
+	r := again()
+	if r.Verdict != Damaged || r.Repacked || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Event != nil && f.File == nameRecords }) {
+		t.Errorf("edited: got %s %v %+v", r.Verdict, r.Repacked, r.Findings)
+	}
+	files[nameView] = append(files[nameView], '!')
+	if r = again(); r.Repacked || !slices.Contains(keysOf(r), "verify.listing.digest") {
+		t.Errorf("edited twice: got %v %v", r.Repacked, keysOf(r))
+	}
+}
+
 // TestFindingNamesPlace wants the event, the field and what differs.
 func TestFindingNamesPlace(t *testing.T) {
 	f := newFixture(t, 30)
