@@ -224,6 +224,9 @@ func (b *build) learn(ctx context.Context) error {
 	err := b.each(ctx, b.items, false, func(d *disclosed) error {
 		b.preview.count(d.fields, d.judgement)
 		b.noteImport(d.fields)
+		if b.req.Redact.searches() {
+			b.preview.listFiles(d)
+		}
 		if b.listing {
 			b.preview.list(d, false)
 		}

@@ -311,6 +311,25 @@ func TestWhatIsToldAgainIsWithheldAlsoWhenTheFirstIsOutsideTheCase(t *testing.T)
 	}
 }
 
+func TestAttachmentsThatNobodySearchedAreNamed(t *testing.T) {
+	o := newOffice(t)
+	seqs := o.bring("acme",
+		says("1", "Chan", "words"),
+		attach(attach(says("2", "Ana", "two files"), "plan.txt", "Chan's plan"), "of Chan.txt", "another"),
+		attach(says("3", "Chan", "mine"), "mine.txt", "a third"),
+	)
+	c := o.open("case", seqs...)
+	want := []Attachment{{seqs[1], "file.0001", "plan.txt"}}
+	plan, err := Plan(o.ctx, o.Ledger, o.ana, o.request(c, "person=U-Chan"))
+	must(t, err)
+	if built := o.build(o.request(c, "person=U-Chan")).Preview; !slices.Equal(plan.Unsearched, want) || !slices.Equal(built.Unsearched, want) {
+		t.Errorf("planned %v, built %v, want %v", plan.Unsearched, built.Unsearched, want)
+	}
+	if plan, err = Plan(o.ctx, o.Ledger, o.ana, o.request(c, "field=time")); err != nil || plan.Unsearched != nil {
+		t.Errorf("where nothing is searched for %v is named, %v", plan.Unsearched, err)
+	}
+}
+
 func TestUnsearchableBytesAreWithheldWithAPerson(t *testing.T) {
 	o := newOffice(t)
 	mail := says("1", "Ana", "nobody is named")

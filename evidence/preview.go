@@ -29,6 +29,13 @@ type Withholding struct {
 	Rule    string // as ParseRedaction reads it; empty where Why needs none
 }
 
+// Attachment is one whose bytes a bundle discloses.
+type Attachment struct {
+	Seq   guia.Seq
+	Field string
+	Name  string // empty when it has none or it is withheld
+}
+
 // Preview says what a bundle would withhold. The numbers are those of the events of the case, without the chain of custody.
 type Preview struct {
 	Records   int // events of the case
@@ -37,8 +44,10 @@ type Preview struct {
 	Automatic int // of these, withheld because they say again what another one says, or cannot be searched
 	Erased    int // fields whose keys were destroyed before
 	Rules     []RuleCount
-	Known     []Known       // for each rule about a person; to whom may not see everything, as far as the case shows it
-	Withheld  []Withholding // by [Plan] only: each field, in the order of the events of the case and then of the chain of custody
+	Known     []Known // for each rule about a person; to whom may not see everything, as far as the case shows it
+	// Unsearched are the attachments that are disclosed although a rule is about a person or a passage: their bytes are not searched.
+	Unsearched []Attachment
+	Withheld   []Withholding // by [Plan] only: each field, in the order of the events of the case and then of the chain of custody
 }
 
 // count adds the judgement of one event.
@@ -61,6 +70,22 @@ func (p *Preview) count(fields []vault.Disclosure, j judgement) {
 			p.Rules[n].Records++
 			p.Rules[n].Fields += fields
 		}
+	}
+}
+
+// listFiles adds the attachments of one event that are disclosed.
+func (p *Preview) listFiles(d *disclosed) {
+	for i, f := range d.fields {
+		if _, there := fileOf(d.fields, i); !there || d.hidden(i) {
+			continue
+		}
+		a := Attachment{Seq: d.Seq, Field: f.Name}
+		for k, name := range d.fields {
+			if name.Name == f.Name+".name" && !d.hidden(k) {
+				a.Name = string(name.Value)
+			}
+		}
+		p.Unsearched = append(p.Unsearched, a)
 	}
 }
 

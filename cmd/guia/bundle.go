@@ -88,9 +88,12 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 			Size      int64  `json:"size"`
 			Key       string `json:"vkey"`
 			Seq       uint64 `json:"seq"`
+
+			Unsearched []attachmentLine `json:"unsearched"`
 		}{
 			result.Path, result.File.String(), result.Cover.Records, result.Cover.Custody, result.Cover.Files,
 			result.Cover.Disclosed, result.Cover.Redacted, result.Cover.Erased, result.Cover.Size, result.Key, uint64(result.Ended),
+			attachmentLines(result.Preview.Unsearched),
 		})
 	}
 	s.say("bundle.done", result.Path)
@@ -102,6 +105,7 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 		"  "+s.text("bundle.digest"), result.File.String(),
 		"  "+s.text("bundle.key"), result.Key,
 	)
+	s.unsearchedTable(result.Preview.Unsearched)
 	s.print("\n")
 	s.say("bundle.next", result.Path)
 	return nil
@@ -125,6 +129,7 @@ func (s *session) tellPlan(plan evidence.Preview) error {
 		s.print("\n")
 		s.say("bundle.known", k.Rule, plain(strings.Join(k.As, " · ")))
 	}
+	s.unsearchedTable(plan.Unsearched)
 	custody := slices.IndexFunc(plan.Withheld, func(w evidence.Withholding) bool { return w.Custody })
 	if custody < 0 {
 		custody = len(plan.Withheld)
@@ -132,6 +137,35 @@ func (s *session) tellPlan(plan evidence.Preview) error {
 	s.withheldTable("bundle.plan_events", plan.Withheld[:custody])
 	s.withheldTable("bundle.plan_custody", plan.Withheld[custody:])
 	return nil
+}
+
+// unsearchedTable names the attachments that are disclosed and were not searched for what the rules withhold.
+func (s *session) unsearchedTable(all []evidence.Attachment) {
+	if len(all) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, a := range all {
+		rows = append(rows, []string{strconv.FormatUint(uint64(a.Seq), 10), a.Field, plain(a.Name)})
+	}
+	s.print("\n")
+	s.say("bundle.unsearched", len(all))
+	s.table([]string{s.text("col.seq"), s.text("col.field"), s.text("col.name")}, rows)
+}
+
+// attachmentLine is an attachment as --json prints it.
+type attachmentLine struct {
+	Seq   uint64 `json:"seq"`
+	Field string `json:"field"`
+	Name  string `json:"name,omitempty"`
+}
+
+func attachmentLines(all []evidence.Attachment) []attachmentLine {
+	lines := []attachmentLine{}
+	for _, a := range all {
+		lines = append(lines, attachmentLine{uint64(a.Seq), a.Field, a.Name})
+	}
+	return lines
 }
 
 // withheldTable shows each field, those that are numbered in a row as one.
@@ -189,7 +223,9 @@ func planLine(plan evidence.Preview) any {
 		Rules     []rule     `json:"rules"`
 		Known     []known    `json:"known"`
 		Withheld  []withheld `json:"withheld"`
-	}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, []rule{}, []known{}, []withheld{}}
+
+		Unsearched []attachmentLine `json:"unsearched"`
+	}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, []rule{}, []known{}, []withheld{}, attachmentLines(plan.Unsearched)}
 	for _, r := range plan.Rules {
 		line.Rules = append(line.Rules, rule(r))
 	}
