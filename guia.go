@@ -127,6 +127,9 @@ const (
 	ClockJumped     Type = "clock.jumped"     // our clock went backwards; both readings are fields
 )
 
+// AlsoKnownAs is the subject of a [PersonSeen] that tells one more name of somebody and nothing else: it holds on no day.
+const AlsoKnownAs = "also_known_as"
+
 // IsOwn reports whether only Guia itself says such a thing, about what happened in it. Intake takes no record of another source with
 // such a type, and whoever believes what these events say believes it of the source [Own] alone.
 func (t Type) IsOwn() bool {

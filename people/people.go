@@ -3,7 +3,7 @@
 // The model: a person is a pseudonym for one identifier at one source. Two kinds of fact say something about them. A directory entry
 // (person.seen) holds from a day on, until a day or until another entry with a later day takes over; person.left ends them all, and
 // says how the person was last known. A message is weaker: it shows which name and address its sender had on that day, and counts only
-// where no directory entry of that day says otherwise. From the facts follow the intervals: [Entry] is one stretch of days on which
+// where no directory entry of that day says otherwise. A further name (guia.AlsoKnownAs) is found and holds on no day. From the facts follow the intervals: [Entry] is one stretch of days on which
 // nothing changed, with the events that say so. A day is a calendar day in Macau; what a source told as a day stays that day.
 //
 // Of somebody who left, a source may tell nothing but that: how they were last known then holds for the days on which messages show
@@ -86,7 +86,7 @@ var schema = []string{
 	`CREATE TABLE people_person (id INTEGER PRIMARY KEY, person BLOB NOT NULL UNIQUE, source TEXT NOT NULL, key TEXT NOT NULL)`,
 	// What a fact says; folded is what Find looks through, address_folded what links candidates.
 	`CREATE TABLE people_value (id INTEGER PRIMARY KEY, said TEXT NOT NULL UNIQUE, folded TEXT NOT NULL, address_folded TEXT NOT NULL)`,
-	// One directory entry. until is 0 when open; gone is 1 for person.left, observed is 1 when since is the day of capture; value is 0
+	// One directory entry. until is 0 when open, and since when it tells a name and held on no day; gone is 1 for person.left, observed is 1 when since is the day of capture; value is 0
 	// where nothing is said.
 	`CREATE TABLE people_entry (seq INTEGER PRIMARY KEY, person INTEGER NOT NULL, value INTEGER NOT NULL, gone INTEGER NOT NULL, observed INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, told INTEGER NOT NULL, captured INTEGER NOT NULL)`,
 	`CREATE INDEX people_entry_person ON people_entry (person)`,
@@ -322,7 +322,11 @@ func (p *People) takeEntry(b *batch, e *guia.Event, key string, v value, told ti
 	if left && hasUntil {
 		since, dated, until, hasUntil = until, true, 0, false
 	}
-	if hasUntil && until <= since {
+	switch {
+	case !left && e.Fields.Get("subject") == guia.AlsoKnownAs:
+		since = max(since, 1)
+		until = since // a name to be found by
+	case hasUntil && until <= since:
 		return nil // it held on no day
 	}
 	person, err := b.personID(p.person(e.Source, key), e.Source, key)

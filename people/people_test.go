@@ -216,6 +216,38 @@ func TestFindKnowsEveryNameAndAddressSomebodyEverHad(t *testing.T) {
 	}
 }
 
+// TestAFurtherNameIsFoundAndHoldsOnNoDay: wherever it stands in the ledger, and also of somebody who left.
+func TestAFurtherNameIsFoundAndHoldsOnNoDay(t *testing.T) {
+	ctx := context.Background()
+	also := fact{guia.PersonSeen, "slack", "sender.key=U1|sender.name=阿文|subject=" + guia.AlsoKnownAs + "|time=2024-01-05T00:00:00Z"}
+	for _, listed := range []fact{
+		{guia.PersonSeen, "slack", "sender.key=U1|sender.name=陳大文|sender.address=chan@example.mo|valid.from=2024-01-05|time=2024-01-05T00:00:00Z"},
+		{guia.PersonSeen, "slack", "sender.key=U1|sender.name=陳大文|sender.address=chan@example.mo"},
+		{guia.PersonLeft, "slack", "sender.key=U1|sender.name=陳大文|sender.address=chan@example.mo|valid.until=2024-01-05|time=2024-01-05T00:00:00Z"},
+	} {
+		want := open(t, filepath.Join(t.TempDir(), "people.db"))
+		apply(t, want, events(listed))
+		alone, err := want.History(ctx, id("slack", "U1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, order := range [][]fact{{listed, also}, {also, listed}} {
+			p := open(t, filepath.Join(t.TempDir(), "people.db"))
+			apply(t, p, events(order...))
+			found, err := p.Find(ctx, "阿文")
+			if err != nil || len(found) != 1 || found[0].Name != "陳大文" {
+				t.Errorf("%v: found %d, %v", order, len(found), err)
+			}
+			if all, err := p.History(ctx, id("slack", "U1")); err != nil || len(all) != len(alone) || all[0].Name != "陳大文" || all[0].Until != alone[0].Until {
+				t.Errorf("%v: %q, without the name %q, %v", order, lines(all), lines(alone), err)
+			}
+			if ever, err := p.Ever(ctx, id("slack", "U1")); err != nil || !slices.ContainsFunc(ever, func(e people.Entry) bool { return e.Name == "阿文" }) {
+				t.Errorf("%v: the name is not among those ever shown, %v", order, err)
+			}
+		}
+	}
+}
+
 func TestEveryWayInWhichSomebodyWasShownIsKnown(t *testing.T) {
 	ctx := context.Background()
 	p := open(t, filepath.Join(t.TempDir(), "people.db"))

@@ -51,6 +51,7 @@ type state struct {
 
 // entries are the person's intervals, by day. Neighbours that say the same are one, with the events of the first.
 func (h history) entries() []Entry {
+	h.listings = slices.DeleteFunc(slices.Clone(h.listings), func(f listing) bool { return f.until != 0 && f.until == f.since }) // further names
 	slices.SortFunc(h.listings, later)
 	slices.SortFunc(h.sightings, func(a, b sighting) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.last, b.last), cmp.Compare(a.seq, b.seq))

@@ -146,7 +146,7 @@ func first(strings ...string) string {
 	return ""
 }
 
-// readUser reads one line of users.json, nil when it is not one.
+// readUser reads one line of users.json, nil when it is not one. A name that is shown instead of the full one is a record of its own.
 func readUser(raw []byte) []source.Record {
 	var u user
 	if !decode(raw, &u) || u.ID == "" || len(u.ID) > maxID {
@@ -175,7 +175,18 @@ func readUser(raw []byte) []source.Record {
 		r.Extra.Set("valid.from", day)
 	}
 	markEncoding(&r)
-	return []source.Record{r}
+	shown := u.Profile.DisplayName
+	if r.Type == guia.RecordKept || shown == "" || shown == r.Sender.Name {
+		return []source.Record{r}
+	}
+	also := source.Record{
+		Key: r.Key + "/display_name", Type: guia.PersonSeen, Subject: guia.AlsoKnownAs, Sender: source.Person{ID: u.ID, Name: shown},
+		Raw: raw, RawType: r.RawType,
+	}
+	u.Updated.into(&also)
+	also.Extra.Set("person.key", u.ID)
+	markEncoding(&also)
+	return []source.Record{r, also}
 }
 
 // readConversation reads one line of the lists of conversations, nil when it is not one.

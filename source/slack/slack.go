@@ -2,7 +2,7 @@
 //
 // The model is Slack's own description of its exports ("How to read Slack data exports"): users.json, channels.json, groups.json,
 // dms.json and mpims.json describe people and conversations; every conversation has a folder with one JSON file a day. People
-// become person.seen (person.left when deactivated), conversations channel.seen, messages message.sent; joins, topics and the
+// become person.seen (person.left when deactivated; one more person.seen tells a shown name that is not the full one), conversations channel.seen, messages message.sent; joins, topics and the
 // like become record.kept with Slack's subtype as subject; an account of an app is record.kept too.
 //
 // Versions. What Slack tells about a message is identified by (conversation, ts, edited.ts), and so are the records:

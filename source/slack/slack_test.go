@@ -172,9 +172,12 @@ func TestMessagesAreReadAsSlackDescribesThem(t *testing.T) {
 func TestPeopleAndConversationsAreRecords(t *testing.T) {
 	records := sourcetest.All(t, open(t, sourcetest.Zip(t, workspace)))
 	people := map[string]source.Record{}
+	var also []source.Record
 	conversations := map[string]source.Record{}
 	for _, r := range records {
 		switch {
+		case r.Subject == guia.AlsoKnownAs:
+			also = append(also, r)
 		case strings.HasPrefix(r.Key, "user/"):
 			people[r.Sender.ID] = r
 		case strings.HasPrefix(r.Key, "conversation/"):
@@ -187,6 +190,9 @@ func TestPeopleAndConversationsAreRecords(t *testing.T) {
 	}
 	if got := chan1.Extra.Get("person.key") + " " + chan1.Extra.Get("valid.from") + " " + string(chan1.Type); got != "U01 2023-11-15 person.seen" { // 06:13 in Macau
 		t.Errorf("got %s", got)
+	}
+	if len(also) != 1 || also[0].Type != guia.PersonSeen || also[0].Sender != (source.Person{ID: "U01", Name: "David"}) || also[0].Key != chan1.Key+"/display_name" {
+		t.Errorf("the name that is shown is told as %+v", also)
 	}
 	kim := people["U03"]
 	if got := kim.Sender.Name + " " + kim.Extra.Get("valid.until") + " " + string(kim.Type); got != "Kim Walsh 2023-12-01 person.left" {
