@@ -233,6 +233,9 @@ func TestNothingTouchesTheFilesAfterClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, strings.Repeat("x", 400_000)) }); err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +243,7 @@ func TestNothingTouchesTheFilesAfterClose(t *testing.T) {
 		go func() {
 			for d.reads.PingContext(context.Background()) == nil { // until Close has come so far
 			}
-			read <- errors.Join(rows.Err(), rows.Close())
+			read <- rows.Close()
 		}()
 		err = d.Close()
 		for _, p := range []*sql.DB{d.reads, d.copier, d.writes} {
