@@ -251,7 +251,7 @@ func TestNothingTouchesTheFilesAfterClose(t *testing.T) {
 				t.Errorf("round %d: %d connections are open after Close", n, left)
 			}
 		}
-		if err := errors.Join(err, <-read); err != nil {
+		if err := errors.Join(err, <-read, rows.Err()); err != nil {
 			t.Fatal(err)
 		}
 	}
