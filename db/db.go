@@ -126,7 +126,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	// The log is never checkpointed by the writer on its own.
 	common := []string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
-		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-16384)",
+		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-8192)",
 		// When the log begins anew its file shrinks to what it has when no reader kept it.
 		"journal_size_limit(" + strconv.FormatInt(walFull+walSoft, 10) + ")",
 	}
@@ -149,7 +149,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	if err := d.migrate(ctx, o.Migrations); err != nil {
 		return err
 	}
-	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-4096)", "mmap_size(268435456)"}
+	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-1024)", "mmap_size(268435456)"}
 	if d.reads, err = sql.Open("sqlite", dsn(d.path, "deferred", readers)); err != nil {
 		return err
 	}

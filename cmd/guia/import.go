@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -227,6 +228,7 @@ type importResult struct {
 
 // importFrom reads the input to its end. Interrupted at any moment, the same command goes on behind the last page that was stored.
 func (s *session) importFrom(ctx context.Context, path string, o importOptions) error {
+	defer spareMemory()()
 	start := time.Now()
 	// Also whether this file was imported before is for those to know who may import.
 	if err := s.may(ctx, permit.ActImport); err != nil {
@@ -263,6 +265,18 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	}
 	s.tellImport(result)
 	return nil
+}
+
+// importHeap is what the heap of an import stays below as long as its records are of usual size.
+const importHeap = 96 << 20
+
+var usualHeap = debug.SetMemoryLimit(-1)
+
+// spareMemory makes the collector work harder, instead of letting garbage grow to the size of what is in use, until the returned
+// function is called. What an import takes does not depend on the size of its input.
+func spareMemory() func() {
+	debug.SetMemoryLimit(min(importHeap, usualHeap))
+	return func() { debug.SetMemoryLimit(usualHeap) }
 }
 
 // pull hashes the input and has intake take it in.
