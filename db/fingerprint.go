@@ -150,16 +150,18 @@ func (d *DB) checkSchema(ctx context.Context, migrations fs.FS) ([]string, error
 	return found, nil
 }
 
-const schemaQuery = "SELECT COALESCE(name, ''), COALESCE(type, ''), COALESCE(tbl_name, ''), COALESCE(sql, '') FROM sqlite_schema"
+// A name that became bytes is not found by who asks for the text.
+const schemaQuery = "SELECT COALESCE(name, ''), COALESCE(type, ''), COALESCE(tbl_name, ''), COALESCE(sql, '')," +
+	" typeof(name) || typeof(type) || typeof(tbl_name) || typeof(sql) FROM sqlite_schema"
 
 func scanSchema(rows *sql.Rows) (lines []string, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		var name, kind, table, text string
-		if err := rows.Scan(&name, &kind, &table, &text); err != nil {
+		var name, kind, table, text, types string
+		if err := rows.Scan(&name, &kind, &table, &text, &types); err != nil {
 			return nil, explain(err)
 		}
-		lines = append(lines, name+"\x00"+kind+"\x00"+table+"\x00"+text)
+		lines = append(lines, strings.Join([]string{name, kind, table, text, types}, "\x00"))
 	}
 	return lines, explain(rows.Err())
 }
