@@ -10,7 +10,7 @@ import (
 // The longest text and the longest formatted text that intake keeps, in one record.
 func TestTheLargestRecordIsProven(t *testing.T) {
 	if testing.Short() {
-		t.Skip("writes and verifies 32 MiB of text")
+		t.Skip("NOT TESTED with -short: the largest record, 32 MiB of text")
 	}
 	o := newOffice(t)
 	r := says("1", "Chan", strings.Repeat("a long line of text\n", (16<<20)/20))
