@@ -108,6 +108,8 @@ const (
 	CaseAdded       Type = "case.added"       // events were put into a case
 	BundleStarted   Type = "bundle.started"   // intent: a bundle is about to be written
 	BundleExported  Type = "bundle.exported"  // outcome: the digest of the file that left
+	TilesStarted    Type = "tiles.started"    // intent: the public part of the ledger is about to be handed out
+	TilesExported   Type = "tiles.exported"   // outcome: the checkpoint up to which it was
 	BackupStarted   Type = "backup.started"   // intent
 	BackupFinished  Type = "backup.finished"  // outcome
 	BackupRestored  Type = "backup.restored"  // this directory came from a backup
@@ -135,7 +137,7 @@ const AlsoKnownAs = "also_known_as"
 func (t Type) IsOwn() bool {
 	switch t {
 	case ImportStarted, ImportFinished, LedgerCreated, SearchMade, RecordOpened, CaseOpened, CaseAdded, BundleStarted, BundleExported,
-		BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten, KeysDestroyed, UserAdded, UserDisabled,
+		TilesStarted, TilesExported, BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten, KeysDestroyed, UserAdded, UserDisabled,
 		RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused, AnchorCompared, ClockJumped:
 		return true
 	default:

@@ -150,7 +150,9 @@ func (x *examination) readLedger() error {
 	n.Types, n.Sources, n.Files, n.Followed = map[string]uint64{}, map[string]uint64{}, map[string]int64{}, map[string]uint64{}
 	x.referred, x.recipients = map[blob.Digest]bool{}, map[string]bool{}
 	open := map[guia.Type]*ledger.Entry{} // intents without outcome
-	outcomes := map[guia.Type]guia.Type{guia.BackupFinished: guia.BackupStarted, guia.BundleExported: guia.BundleStarted}
+	outcomes := map[guia.Type]guia.Type{
+		guia.BackupFinished: guia.BackupStarted, guia.BundleExported: guia.BundleStarted, guia.TilesExported: guia.TilesStarted,
+	}
 	size := x.d.Ledger.Size()
 	err := x.d.Ledger.Entries(x.ctx, 0, size, func(e ledger.Entry) error {
 		n.Events++
@@ -168,12 +170,12 @@ func (x *examination) readLedger() error {
 			return x.ctx.Err()
 		}
 		switch e.Leaf.Type {
-		case guia.BackupStarted, guia.BundleStarted:
+		case guia.BackupStarted, guia.BundleStarted, guia.TilesStarted:
 			if earlier := open[e.Leaf.Type]; earlier != nil {
 				x.unfinished = append(x.unfinished, *earlier)
 			}
 			open[e.Leaf.Type] = &e
-		case guia.BackupFinished, guia.BundleExported:
+		case guia.BackupFinished, guia.BundleExported, guia.TilesExported:
 			delete(open, outcomes[e.Leaf.Type])
 			if e.Leaf.Type == guia.BackupFinished {
 				event, err := x.d.Vault.Read(x.ctx, e.Seq, e.Leaf.Header, e.Row)
@@ -200,7 +202,7 @@ func (x *examination) readLedger() error {
 	if x.underway {
 		delete(open, guia.BackupStarted)
 	}
-	for _, t := range []guia.Type{guia.BackupStarted, guia.BundleStarted} {
+	for _, t := range []guia.Type{guia.BackupStarted, guia.BundleStarted, guia.TilesStarted} {
 		if e := open[t]; e != nil {
 			x.unfinished = append(x.unfinished, *e)
 		}
@@ -461,11 +463,8 @@ func (x *examination) log() error {
 
 func (x *examination) intents() error {
 	for _, e := range x.unfinished {
-		check := "backup"
-		if e.Leaf.Type == guia.BundleStarted {
-			check = "bundle"
-		}
-		x.find("intents", Warn, check, uint64(e.Seq), e.Leaf.Captured.Format(time.RFC3339))
+		act, _, _ := strings.Cut(string(e.Leaf.Type), ".") // backup, bundle, tiles
+		x.find("intents", Warn, act, uint64(e.Seq), e.Leaf.Captured.Format(time.RFC3339))
 	}
 	if len(x.unfinished) == 0 {
 		x.find("intents", OK, "ok")

@@ -89,7 +89,7 @@ func TestDoctorFindsWhatIsNeglected(t *testing.T) {
 	expect("permissions", archive.OK, "permissions.ok")
 
 	expect("intents", archive.OK, "intents.ok")
-	for _, kind := range []guia.Type{guia.BackupStarted, guia.BundleStarted} {
+	for _, kind := range []guia.Type{guia.BackupStarted, guia.BundleStarted, guia.TilesStarted} {
 		must(t, c.Ledger.Do(ctx, c.Owner, permit.ActBackup, func(tx *ledger.Tx) error {
 			_, err := tx.Record(kind, nil)
 			return err
@@ -97,8 +97,8 @@ func TestDoctorFindsWhatIsNeglected(t *testing.T) {
 	}
 	expect("intents", archive.Warn, "intents.backup")
 	c.backup(t) // a later one that ended does not make the earlier one whole
-	if n := strings.Count(keysOfFindings(examine(t, c)), "doctor.intents."); n != 2 {
-		t.Errorf("%d of 2 interrupted acts are told", n)
+	if n := strings.Count(keysOfFindings(examine(t, c)), "doctor.intents."); n != 3 {
+		t.Errorf("%d of 3 interrupted acts are told", n)
 	}
 
 	expect("orphans", archive.OK, "orphans.ok")
@@ -143,7 +143,7 @@ func keysOfFindings(h archive.Health) string {
 func TestEveryFindingHasItsSentences(t *testing.T) {
 	text, err := os.ReadFile("doctor.go")
 	must(t, err)
-	keys := map[string]string{"doctor.intents.backup": "Warn", "doctor.intents.bundle": "Warn"}
+	keys := map[string]string{"doctor.intents.backup": "Warn", "doctor.intents.bundle": "Warn", "doctor.intents.tiles": "Warn"}
 	for _, m := range regexp.MustCompile(`x\.find\("(\w+)", (\w+), "(\w+)"`).FindAllStringSubmatch(string(text), -1) {
 		keys["doctor."+m[1]+"."+m[3]] = m[2]
 	}

@@ -13,6 +13,7 @@ import (
 	"guia/directory"
 	"guia/durable"
 	"guia/ledger"
+	"guia/permit"
 	"guia/proof"
 )
 
@@ -20,63 +21,108 @@ import (
 // and witnesses read, with tools of theirs. It holds nothing personal. It returns the exported size. tell, when not nil, is called now
 // and then with the number of leaves that were written.
 //
+// Two events record who handed it out: tiles.started before anything is written, tiles.exported with the signed checkpoint (or with the
+// outcome failed) after. Whoever may not compare checkpoints is refused, and that is recorded.
+//
 // Called again it adds what is new. Full tiles never change and are not written again; partial tiles stay until the full one is
 // there, because somebody may still be reading with an older checkpoint. The checkpoint is replaced last: at any moment, also after a
 // crash, everything that the checkpoint in dir speaks of is there. An export of another log, or of a history that this ledger is not
 // the continuation of, is refused and left alone (conflict, damaged).
-func Export(ctx context.Context, d *directory.Directory, dir string, tell func(done, of int64)) (size int64, err error) {
-	note, err := d.Ledger.Checkpoint(ctx)
+func Export(ctx context.Context, d *directory.Directory, actor guia.Actor, dir string, tell func(done, of int64)) (size int64, err error) {
+	x := &export{ctx: ctx, l: d.Ledger, actor: actor, dir: dir, dirs: map[string]bool{}, meter: meter{tell: tell}}
+	if err := x.record(func(*ledger.Tx) error { return nil }); err != nil {
+		return 0, err
+	}
+	if x.trust, err = x.l.Trust(ctx); err != nil {
+		return 0, err
+	}
+	now, _, err := x.checkpoint()
 	if err != nil {
 		return 0, err
 	}
-	trust, err := d.Ledger.Trust(ctx)
+	before, err := x.exported(now)
 	if err != nil {
 		return 0, err
 	}
-	c, err := trust.Open(note)
-	if err != nil {
-		return 0, guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
-	}
-	if err := durable.MkdirAll(dir, 0o755); err != nil {
-		return 0, guia.RefuseCause(guia.Blocked, err, "directory.unwritable", dir)
-	}
-	before, err := exported(d.Ledger, dir, trust, c)
+	var f guia.Fields
+	f.Set("name", filepath.Base(dir))
+	err = x.record(func(tx *ledger.Tx) error {
+		_, err := tx.Record(guia.TilesStarted, f)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
-	x := &export{ctx: ctx, l: d.Ledger, dir: dir, dirs: map[string]bool{}, meter: meter{of: c.Size, tell: tell}}
-	if err := x.tiles(before, c.Size); err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+	now, note, err := x.checkpoint()
+	if err == nil {
+		err = x.run(note, before, now.Size)
 	}
-	if err := x.entries(before, c.Size); err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+	x.ctx = context.WithoutCancel(ctx)
+	recorded := x.record(func(tx *ledger.Tx) error {
+		f.Set("act.outcome", "failed")
+		if err == nil {
+			f.Set("act.outcome", "done")
+			f.SetBytes("checkpoint", note)
+		}
+		_, err := tx.Record(guia.TilesExported, f)
+		return err
+	})
+	return now.Size, errors.Join(err, recorded)
+}
+
+func (x *export) record(fn func(*ledger.Tx) error) error {
+	return x.l.Do(x.ctx, x.actor, permit.ActAnchor, fn)
+}
+
+// checkpoint returns the ledger's newest one, also as signed.
+func (x *export) checkpoint() (c proof.Checkpoint, note []byte, err error) {
+	if note, err = x.l.Checkpoint(x.ctx); err != nil {
+		return c, nil, err
+	}
+	if c, err = x.trust.Open(note); err != nil {
+		return c, nil, guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
+	}
+	return c, note, nil
+}
+
+// run adds to dir, where the first leaves are already, those up to size, and then the checkpoint over them.
+func (x *export) run(note []byte, before, size int64) error {
+	if err := durable.MkdirAll(x.dir, 0o755); err != nil {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unwritable", x.dir)
+	}
+	x.of = size
+	if err := x.tiles(before, size); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := x.entries(before, size); err != nil {
+		return fmt.Errorf("export: %w", err)
 	}
 	if err := x.sync(); err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+		return fmt.Errorf("export: %w", err)
 	}
-	if err := durable.WriteFile(filepath.Join(dir, noteName), note, 0o644); err != nil { // only now may anyone be told
-		return 0, fmt.Errorf("export: %w", err)
+	if err := durable.WriteFile(filepath.Join(x.dir, noteName), note, 0o644); err != nil { // only now may anyone be told
+		return fmt.Errorf("export: %w", err)
 	}
-	return c.Size, x.removePartials(before, c.Size)
+	return x.removePartials(before, size)
 }
 
 // exported returns the size of what is in dir already, 0 for nothing, after comparing it with the ledger.
-func exported(l *ledger.Ledger, dir string, trust proof.Chain, now proof.Checkpoint) (int64, error) {
-	note, err := os.ReadFile(filepath.Join(dir, noteName))
+func (x *export) exported(now proof.Checkpoint) (int64, error) {
+	note, err := os.ReadFile(filepath.Join(x.dir, noteName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, guia.RefuseCause(guia.Blocked, err, "directory.unreadable", dir)
+		return 0, guia.RefuseCause(guia.Blocked, err, "directory.unreadable", x.dir)
 	}
-	old, err := trust.Open(note)
+	old, err := x.trust.Open(note)
 	if err != nil || old.Origin != now.Origin {
-		return 0, guia.RefuseCause(guia.Conflict, err, "archive.export_foreign", dir)
+		return 0, guia.RefuseCause(guia.Conflict, err, "archive.export_foreign", x.dir)
 	}
 	if old.Size > now.Size {
 		return 0, guia.Refuse(guia.Damaged, "archive.export_ahead", old.Size, now.Size)
 	}
-	root, err := proof.Root(l, old.Size)
+	root, err := proof.Root(x.l, old.Size)
 	if err != nil {
 		return 0, err
 	}
@@ -88,10 +134,12 @@ func exported(l *ledger.Ledger, dir string, trust proof.Chain, now proof.Checkpo
 
 // export is a directory of tiles being written.
 type export struct {
-	ctx  context.Context
-	l    *ledger.Ledger
-	dir  string
-	dirs map[string]bool // in which files were made
+	ctx   context.Context
+	l     *ledger.Ledger
+	actor guia.Actor
+	trust proof.Chain
+	dir   string
+	dirs  map[string]bool // in which files were made
 	meter
 }
 

@@ -61,7 +61,7 @@ func TestExportGrowsAndNeverChangesWhatWasRead(t *testing.T) {
 	var sizes []int64
 	for _, records := range []int{100, 180, 300, 300, 900} {
 		take(t, c.Directory.Directory, &guiatest.Company{Seed: 1, Records: records, Page: 100})
-		size, err := archive.Export(ctx, c.Directory.Directory, dir, nil)
+		size, err := archive.Export(ctx, c.Directory.Directory, c.Owner, dir, nil)
 		must(t, err)
 		sizes = append(sizes, size)
 		readExport(t, dir, size)
@@ -88,7 +88,7 @@ func TestExportGrowsAndNeverChangesWhatWasRead(t *testing.T) {
 		}
 		before = now
 	}
-	if sizes[2] != sizes[3] || sizes[4] < 900 {
+	if sizes[2]+2 != sizes[3] || sizes[4] < 900 { // the end of the export before, and the beginning of this one
 		t.Errorf("sizes %v", sizes)
 	}
 	for _, b := range before {
@@ -104,18 +104,19 @@ func TestExportRefusesAnotherHistory(t *testing.T) {
 	set := c.backup(t)
 	dir := filepath.Join(t.TempDir(), "export")
 	take(t, c.Directory.Directory, &guiatest.Company{Seed: 1, Records: 90, Page: 100})
-	_, err := archive.Export(ctx, c.Directory.Directory, dir, nil)
+	_, err := archive.Export(ctx, c.Directory.Directory, c.Owner, dir, nil)
 	must(t, err)
-	_, err = archive.Export(ctx, newCompany(t, 20).Directory.Directory, dir, nil)
+	other := newCompany(t, 20)
+	_, err = archive.Export(ctx, other.Directory.Directory, other.Owner, dir, nil)
 	refused(t, err, guia.Conflict, "archive.export_foreign")
 	to := filepath.Join(t.TempDir(), "restored") // the ledger is set back, and then goes another way
 	_, err = c.restore(set.Set, to)
 	must(t, err)
 	r := guiatest.Open(t, to)
-	_, err = archive.Export(ctx, r.Directory, dir, nil)
+	_, err = archive.Export(ctx, r.Directory, r.Owner, dir, nil)
 	refused(t, err, guia.Damaged, "archive.export_ahead")
 	take(t, r.Directory, &guiatest.Company{Seed: 9, Records: 300, Page: 100})
-	_, err = archive.Export(ctx, r.Directory, dir, nil)
+	_, err = archive.Export(ctx, r.Directory, r.Owner, dir, nil)
 	refused(t, err, guia.Damaged, "archive.export_differs")
 	if _, err := os.Stat(filepath.Join(dir, proof.TilePath(0, 0, proof.TileWidth))); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the refused export wrote a tile")
@@ -165,5 +166,48 @@ func TestManifestHasOneSpelling(t *testing.T) {
 		if _, err := archive.ParseManifest(bad); err == nil {
 			t.Errorf("a manifest with %s was read", name)
 		}
+	}
+}
+
+// TestAnExportIsTwoEvents: who handed the public part out, and up to where; also when it was not finished.
+func TestAnExportIsTwoEvents(t *testing.T) {
+	ctx := context.Background()
+	c := newCompany(t, 20)
+	dir := filepath.Join(t.TempDir(), "export")
+	last := func(back guia.Seq, want guia.Type) guia.Event {
+		t.Helper()
+		e, err := c.Ledger.Event(ctx, c.Ledger.Size()-back)
+		must(t, err)
+		if e.Type != want || e.Fields.Get("actor") != c.Owner.User.String() {
+			t.Fatalf("%s by %s, want %s by %s", e.Type, e.Fields.Get("actor"), want, c.Owner.User)
+		}
+		return e
+	}
+	size, err := archive.Export(ctx, c.Directory.Directory, c.Owner, dir, nil)
+	must(t, err)
+	note, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	must(t, err)
+	last(2, guia.TilesStarted)
+	if e := last(1, guia.TilesExported); e.Fields.Get("checkpoint") != string(note) || e.Fields.Get("act.outcome") != "done" {
+		t.Errorf("recorded %q, outcome %q; handed out %q", e.Fields.Get("checkpoint"), e.Fields.Get("act.outcome"), note)
+	}
+	if size != int64(c.Ledger.Size())-1 {
+		t.Errorf("%d of %d were handed out", size, c.Ledger.Size())
+	}
+
+	blocked := t.TempDir() // a file stands where a folder must be made
+	must(t, os.WriteFile(filepath.Join(blocked, "tile"), nil, 0o600))
+	if _, err = archive.Export(ctx, c.Directory.Directory, c.Owner, blocked, nil); err == nil {
+		t.Error("tiles were written below a file")
+	}
+	last(2, guia.TilesStarted)
+	if e := last(1, guia.TilesExported); e.Fields.Get("checkpoint") != "" || e.Fields.Get("act.outcome") != "failed" {
+		t.Errorf("recorded %q, outcome %q", e.Fields.Get("checkpoint"), e.Fields.Get("act.outcome"))
+	}
+	before := c.Ledger.Size()
+	_, err = archive.Export(ctx, c.Directory.Directory, guia.Actor{}, dir, nil)
+	refused(t, err, guia.Denied, "permit.unknown")
+	if now := c.Ledger.Size(); now > before+1 {
+		t.Errorf("%d events of a refused export", now-before)
 	}
 }

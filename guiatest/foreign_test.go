@@ -65,7 +65,7 @@ func TestWhatOthersSayAboutGuiaIsNotBelieved(t *testing.T) {
 	var own []guia.Type
 	for _, kind := range []guia.Type{
 		guia.ImportStarted, guia.ImportFinished, guia.LedgerCreated, guia.SearchMade, guia.RecordOpened, guia.CaseOpened, guia.CaseAdded, guia.BundleStarted,
-		guia.BundleExported, guia.BackupStarted, guia.BackupFinished, guia.BackupRestored, guia.LogKeyRotated, guia.EpochRotated, guia.EscrowWritten,
+		guia.BundleExported, guia.TilesStarted, guia.TilesExported, guia.BackupStarted, guia.BackupFinished, guia.BackupRestored, guia.LogKeyRotated, guia.EpochRotated, guia.EscrowWritten,
 		guia.KeysDestroyed, guia.UserAdded, guia.UserDisabled, guia.RoleGranted, guia.RoleRevoked, guia.ApprovalAsked, guia.ApprovalGiven,
 		guia.ApprovalRefused, guia.ActRefused, guia.AnchorCompared, guia.ClockJumped,
 	} {

@@ -75,7 +75,7 @@ func TestTesseraAcceptsAnExport(t *testing.T) {
 			continue // two full tiles of level 1
 		}
 		d.Import(&guiatest.Company{Seed: uint64(i + 1), Records: records, Page: 1000})
-		if size, err = archive.Export(t.Context(), d.Directory, dir, nil); err != nil {
+		if size, err = archive.Export(t.Context(), d.Directory, d.Owner, dir, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !accepted(t, dir, d.Ledger.Origin(), keys[0].VKey) {

@@ -34,7 +34,7 @@ func (s *session) tiles(ctx context.Context, dir string) error {
 	}
 	g := s.begin("tiles.progress", false)
 	defer g.end()
-	size, err := archive.Export(ctx, s.Directory, dir, func(done, of int64) { g.at(done, of, "") })
+	size, err := archive.Export(ctx, s.Directory, s.actor, dir, func(done, of int64) { g.at(done, of, "") })
 	if err != nil {
 		return err
 	}
