@@ -3,6 +3,7 @@ package proof
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -184,6 +185,18 @@ func (c Chain) KeyAt(size int64) *Verifier {
 	return nil // an empty chain, or a size that cannot be
 }
 
+// What [Chain.Open] says more precisely than [ErrSignature], where it can.
+var (
+	// ErrUnknownKey: only keys signed in the log's name that the chain does
+	// not hold. Whoever knows the name can make such a note, and so can a copy
+	// of the log that went on with a key of its own.
+	ErrUnknownKey = fmt.Errorf("signed by a key of the log's name that is not in its chain: %w", ErrSignature)
+	// ErrNotInForce: a key of the chain signed, truly, a size that is not
+	// its own. Only who holds its secret can make such a note, and this log
+	// never does.
+	ErrNotInForce = fmt.Errorf("signed by a key of the chain that is for other sizes: %w", ErrSignature)
+)
+
 // Open verifies a signed checkpoint with the key in force at its size. Other
 // signatures are ignored, also those of the chain's other keys.
 func (c Chain) Open(msg []byte) (Checkpoint, error) {
@@ -196,14 +209,26 @@ func (c Chain) Open(msg []byte) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("open checkpoint: no key for size %d: %w", claimed.Size, ErrSignature)
 	}
 	got, err := OpenCheckpoint(msg, key)
-	if errors.Is(err, ErrSignature) {
-		for _, p := range c {
-			for _, sig := range n.UnverifiedSigs {
-				if p.Key != key && sig.Name == p.Key.Name() && sig.Hash == p.Key.KeyHash() {
-					return Checkpoint{}, fmt.Errorf("open checkpoint of size %d: it names key %08x, which is for sizes %d to %d: %w", claimed.Size, sig.Hash, p.After+1, p.Until, ErrSignature)
-				}
+	if !errors.Is(err, ErrSignature) {
+		return got, err
+	}
+	unknown := false
+	for _, sig := range n.UnverifiedSigs {
+		i := slices.IndexFunc(c, func(p Period) bool { return p.Key.Name() == sig.Name && p.Key.KeyHash() == sig.Hash })
+		switch {
+		case i < 0:
+			unknown = unknown || sig.Name == key.Name() && sig.Name == claimed.Origin
+		case c[i].Key == key: // broken: nothing else is to be said of the note
+			return Checkpoint{}, err
+		default:
+			if _, other := OpenCheckpoint(msg, c[i].Key); other != nil {
+				return Checkpoint{}, err
 			}
+			return Checkpoint{}, fmt.Errorf("open checkpoint of size %d: key %08x is for sizes %d to %d: %w", claimed.Size, sig.Hash, c[i].After+1, c[i].Until, ErrNotInForce)
 		}
 	}
-	return got, err
+	if unknown {
+		err = fmt.Errorf("open checkpoint of size %d: %w", claimed.Size, ErrUnknownKey)
+	}
+	return Checkpoint{}, err
 }

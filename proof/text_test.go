@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -246,7 +247,7 @@ func TestRotatedKeysSignOnlyInTheirTime(t *testing.T) {
 			if s == x.ok && err != nil {
 				t.Errorf("size %d, key in force: %v", x.size, err)
 			}
-			if s != x.ok && (!errors.Is(err, proof.ErrSignature) || !strings.Contains(err.Error(), "which is for sizes")) {
+			if s != x.ok && (!errors.Is(err, proof.ErrSignature) || !errors.Is(err, proof.ErrNotInForce)) {
 				t.Errorf("size %d, key not in force: %v", x.size, err)
 			}
 		}
@@ -258,6 +259,34 @@ func TestRotatedKeysSignOnlyInTheirTime(t *testing.T) {
 		t.Errorf("an empty chain: %v", err)
 	}
 }
+
+// Who signed in the log's name without being it is told from bytes that changed: the one is evidence, the other proves nothing.
+func TestAKeyThatIsNotTheLogsIsToldFromChangedBytes(t *testing.T) {
+	a, b, stranger, other := fixedSigner(t, origin, 1), fixedSigner(t, origin, 2), fixedSigner(t, origin, 9), fixedSigner(t, "example.com/other", 9)
+	chain := chainOf(t, a, rotation(t, 100, a, b))
+	root := grown(7).Root()
+	size := func(note []byte, from, to string) []byte { return bytes.Replace(note, []byte(from), []byte(to), 1) }
+	for name, x := range map[string]struct {
+		note []byte
+		want error // nil: ErrSignature and nothing else
+	}{
+		"a stranger":                       {signed(t, stranger, 7, root), proof.ErrUnknownKey},
+		"a retired key":                    {signed(t, a, 150, root), proof.ErrNotInForce},
+		"a later key":                      {signed(t, b, 50, root), proof.ErrNotInForce},
+		"changed under the key in force":   {size(signed(t, b, 150, root), "150", "151"), nil},
+		"changed under the retired key":    {size(signed(t, a, 150, root), "150", "151"), nil},
+		"only another log's":               {size(signed(t, other, 7, root), "example.com/other\n", origin+"\n"), nil},
+		"a stranger under another's name":  {size(signed(t, other, 7, root), "example.com/other", origin), nil},
+		"a stranger's beside a broken one": {append(size(signed(t, b, 150, root), "150", "151"), lastLine(signed(t, stranger, 151, root))...), nil},
+	} {
+		_, err := chain.Open(x.note)
+		if !errors.Is(err, proof.ErrSignature) || slices.ContainsFunc([]error{proof.ErrUnknownKey, proof.ErrNotInForce}, func(e error) bool { return errors.Is(err, e) != errors.Is(x.want, e) }) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func lastLine(note []byte) []byte { return note[bytes.LastIndexByte(note[:len(note)-1], '\n')+1:] }
 
 func TestTrustChainRefusesWhatDoesNotFollow(t *testing.T) {
 	a, b, c, thief := fixedSigner(t, origin, 1), fixedSigner(t, origin, 2), fixedSigner(t, origin, 3), fixedSigner(t, origin, 9)

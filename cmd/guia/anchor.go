@@ -100,10 +100,12 @@ func writeNew(path string, content []byte) error {
 
 // The outcomes of a comparison.
 const (
-	anchorSame     = "same"     // nothing was recorded since
-	anchorAhead    = "ahead"    // the ledger begins with what was signed then, and went on
-	anchorRollback = "rollback" // the ledger is shorter than what was signed then
-	anchorFork     = "fork"     // the ledger does not begin with what was signed then
+	anchorSame     = "same"        // nothing was recorded since
+	anchorAhead    = "ahead"       // the ledger begins with what was signed then, and went on
+	anchorRollback = "rollback"    // the ledger is shorter than what was signed then
+	anchorFork     = "fork"        // the ledger does not begin with what was signed then
+	anchorUnknown  = "unknown-key" // a key that the ledger does not know signed in its name: forged, or a copy of it went its own way
+	anchorUntimely = "wrong-key"   // a key of the ledger signed what only another one of its keys may: a copy of it went its own way
 )
 
 // compare proves that the ledger begins with what a checkpoint kept elsewhere was signed over, or finds that it does not: exit 3. The
@@ -112,13 +114,16 @@ func (s *session) compare(ctx context.Context, note []byte, path string) error {
 	if err := s.may(ctx, permit.ActAnchor); err != nil {
 		return err
 	}
-	kept, err := s.readAnchor(ctx, note, path)
+	kept, outcome, err := s.readAnchor(ctx, note, path)
 	if err != nil {
 		return err
 	}
-	outcome, now, hashes, err := s.relate(ctx, kept)
-	if err != nil {
-		return err
+	var hashes []proof.Hash
+	now := int64(s.Ledger.Size())
+	if outcome == "" {
+		if outcome, now, hashes, err = s.relate(ctx, kept); err != nil {
+			return err
+		}
 	}
 	err = s.do(ctx, permit.ActAnchor, func(tx *ledger.Tx) error {
 		var f guia.Fields
@@ -140,68 +145,73 @@ func (s *session) compare(ctx context.Context, note []byte, path string) error {
 			Kept    int64    `json:"kept_size"`
 			Now     int64    `json:"size"`
 			Proof   []string `json:"consistency"`
-		}{outcome, kept.Size, now.Size, list})
+		}{outcome, kept.Size, now, list})
 	}
 	switch outcome {
 	case anchorSame:
 		s.say("anchor.same", kept.Size)
 	case anchorAhead:
-		s.say("anchor.ahead", kept.Size, now.Size-kept.Size, len(hashes))
+		s.say("anchor.ahead", kept.Size, now-kept.Size, len(hashes))
 	case anchorRollback:
-		return errors.Join(guia.Refuse(guia.Damaged, "anchor.rollback", kept.Size, now.Size), err)
+		return errors.Join(guia.Refuse(guia.Damaged, "anchor.rollback", kept.Size, now), err)
 	case anchorFork:
 		return errors.Join(guia.Refuse(guia.Damaged, "anchor.fork", kept.Size), err)
+	case anchorUnknown:
+		return errors.Join(guia.Refuse(guia.Damaged, "anchor.unknown_key", path, kept.Size, now), err)
+	case anchorUntimely:
+		return errors.Join(guia.Refuse(guia.Damaged, "anchor.wrong_key", path, kept.Size, now), err)
 	}
 	return err
 }
 
-// readAnchor opens a checkpoint with the log's own keys.
-func (s *session) readAnchor(ctx context.Context, note []byte, path string) (proof.Checkpoint, error) {
+// readAnchor opens a checkpoint with the log's own keys. An outcome says that it names this ledger and that another key signed than may:
+// there is nothing more to compare.
+func (s *session) readAnchor(ctx context.Context, note []byte, path string) (kept proof.Checkpoint, outcome string, err error) {
 	trust, err := s.Ledger.Trust(ctx)
 	if err != nil {
-		return proof.Checkpoint{}, err
+		return kept, "", err
 	}
-	kept, err := trust.Open(note)
-	if err == nil {
-		return kept, nil
+	if kept, err = trust.Open(note); err == nil {
+		return kept, "", nil
 	}
-	origin, _, _ := strings.Cut(string(note), "\n")
-	if origin == s.Ledger.Origin() {
-		// A key that this ledger does not know, over more events than it holds: an older copy of the directory, from before a change of
-		// the log key, looks like this.
-		text, _, _ := strings.Cut(string(note), "\n\n")
-		if c, err := proof.ParseCheckpoint([]byte(text + "\n")); err == nil && c.Size > int64(s.Ledger.Size()) {
-			return c, guia.Refuse(guia.Damaged, "anchor.unknown_key", path, c.Size, uint64(s.Ledger.Size()))
-		}
-		return kept, guia.RefuseCause(guia.Invalid, err, "anchor.signature", path)
+	text, _, _ := strings.Cut(string(note), "\n\n")
+	claimed, malformed := proof.ParseCheckpoint([]byte(text + "\n"))
+	switch origin, _, _ := strings.Cut(text, "\n"); {
+	case origin != s.Ledger.Origin():
+		return kept, "", guia.RefuseCause(guia.Invalid, err, "anchor.foreign", path, s.Ledger.Origin())
+	case malformed == nil && errors.Is(err, proof.ErrUnknownKey):
+		return claimed, anchorUnknown, nil
+	case malformed == nil && errors.Is(err, proof.ErrNotInForce):
+		return claimed, anchorUntimely, nil
 	}
-	return kept, guia.RefuseCause(guia.Invalid, err, "anchor.foreign", path, s.Ledger.Origin())
+	return kept, "", guia.RefuseCause(guia.Invalid, err, "anchor.signature", path)
 }
 
-// relate compares the ledger's tree with an older one.
-func (s *session) relate(ctx context.Context, kept proof.Checkpoint) (outcome string, now proof.Checkpoint, hashes []proof.Hash, err error) {
+// relate compares the ledger's tree, of the size it returns, with an older one.
+func (s *session) relate(ctx context.Context, kept proof.Checkpoint) (outcome string, size int64, hashes []proof.Hash, err error) {
 	note, err := s.Ledger.Checkpoint(ctx)
 	if err != nil {
-		return "", now, nil, err
+		return "", 0, nil, err
 	}
 	trust, err := s.Ledger.Trust(ctx)
 	if err != nil {
-		return "", now, nil, err
+		return "", 0, nil, err
 	}
-	if now, err = trust.Open(note); err != nil {
-		return "", now, nil, guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
+	now, err := trust.Open(note)
+	if err != nil {
+		return "", 0, nil, guia.RefuseCause(guia.Damaged, err, "ledger.checkpoint_unsigned")
 	}
 	switch {
 	case kept.Size > now.Size:
-		return anchorRollback, now, nil, nil
+		return anchorRollback, now.Size, nil, nil
 	case kept.Size == now.Size && kept.Root == now.Root:
-		return anchorSame, now, nil, nil
+		return anchorSame, now.Size, nil, nil
 	}
 	if hashes, err = proof.Consistency(s.Ledger, kept.Size, now.Size); err != nil {
-		return "", now, nil, fmt.Errorf("prove consistency: %w", err)
+		return "", 0, nil, fmt.Errorf("prove consistency: %w", err)
 	}
 	if grown := proof.CheckConsistency(kept.Root, kept.Size, now.Root, now.Size, hashes) == nil; !grown {
-		return anchorFork, now, nil, nil
+		return anchorFork, now.Size, nil, nil
 	}
-	return anchorAhead, now, hashes, nil
+	return anchorAhead, now.Size, hashes, nil
 }
