@@ -159,7 +159,8 @@ func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen)
 		return r.isLinked(ctx, t)
 	}
 	first, ok := stored[t.item.like]
-	return ok && first.seq < t.seq || r.forgot, nil
+	// A mail that was stored before mails were recognised by their Message-ID has no row.
+	return ok && first.seq < t.seq || r.forgot || t.item.mail, nil
 }
 
 // isOf reports whether the instance is that of the import.

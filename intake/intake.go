@@ -6,7 +6,7 @@
 //
 // A record is recognised by its key at the source. The same key with another content than it had last is an edit of the first, also
 // when it once had that content (see version.go). A record that another source has told before (the same text in the same minute) is
-// kept too, linked by same_as and counted once.
+// kept too, linked by same_as and counted once; so is a mail without a time that another one has told under the same Message-ID.
 package intake
 
 import (
@@ -149,6 +149,7 @@ type item struct {
 	minute  int64 // when it was said, in minutes since 1970; 0 when unknown or not a message
 	key     mac   // by its key at the source
 	like    mac   // by what it says; zero when it says too little, or enough records say it
+	mail    bool  // it is recognised by its Message-ID and not by the minute
 	placed  bool  // the places behind the first were looked up
 	linked  bool  // it is another record of a message that was told
 	digest  digest
@@ -164,10 +165,13 @@ func (d *Desk) identify(feed Feed, it *item) {
 	whole := d.vault.MAC("seen:content", string(c.Header.Type), c.Fields.Get("subject"), it.text, c.Fields.Get("text.html"), about(c), attached(c))
 	copy(it.digest[:], whole[:])
 	it.key = d.seenKey(feed.Source, c.Stream, c.Fields.Get("source_key"))
-	if it.minute == 0 || it.text == "" {
-		return
+	if it.minute != 0 && it.text != "" {
+		it.like = d.like(it)
 	}
-	it.like = d.like(it)
+	if it.like == (mac{}) {
+		it.like = d.likeMail(it)
+		it.mail = it.like != (mac{})
+	}
 }
 
 // seenKey is by what the first record of a key at a source is recognised.

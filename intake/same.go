@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ import (
 // minute, so the records of one text have places: the first that an instance of a source tells belongs to the first that another one
 // told, the second to the second. At each place there is a row of the record that told it first, and one of each record that is linked
 // to it. Of the same text by two people each has a place of its own.
+//
+// A mail that no time or too short a text tells of is found by its Message-ID, where it says the same under it: careless programs give
+// one to several mails.
 
 const (
 	// likeLength is the least number of characters of a text that is recognised without its sender.
@@ -40,6 +44,30 @@ func (d *Desk) like(it *item) mac {
 		}
 	}
 	return prefixed(uint32(it.minute), d.vault.MAC("seen:like", strconv.FormatInt(it.minute, 10), text, sender))
+}
+
+// likeMail is by what a mail is recognised that [Desk.like] cannot tell; zero for one without a Message-ID, and for what is no mail.
+func (d *Desk) likeMail(it *item) mac {
+	c := it.content
+	id := messageID(c.Fields.Get("source_key"))
+	if c.Header.Type != guia.MailSent || id == "" {
+		return mac{}
+	}
+	return prefixed(0, d.vault.MAC("seen:mail", id, c.Fields.Get("subject"), collapse(it.text), attached(c)))
+}
+
+// messageID is the Message-ID in the key of a mail, empty when there is none. A source that finds several mails under one adds "/" and a
+// digest of 16 digits to it.
+func messageID(key string) string {
+	if at := len(key) - 17; at > 0 && key[at] == '/' {
+		if _, err := hex.DecodeString(key[at+1:]); err == nil {
+			key = key[:at]
+		}
+	}
+	if !strings.Contains(key, "@") {
+		return ""
+	}
+	return strings.Trim(key, "<>")
 }
 
 // placeOf is the row of the n-th place of what says the same.

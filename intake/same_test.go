@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"guia"
+	"guia/db"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/intake"
@@ -183,5 +184,63 @@ func TestACopyIsOfTheSameEntityAndOfNoBetterGrade(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestAMailWithoutATimeIsRecognisedByItsMessageID: under it the same is one mail, and whatever differs is another.
+func TestAMailWithoutATimeIsRecognisedByItsMessageID(t *testing.T) {
+	const text = "The order of today is confirmed"
+	ana, rui := source.Person{ID: "ana@acme.example", Address: "ana@acme.example"}, source.Person{ID: "rui@acme.example", Address: "rui@acme.example"}
+	for _, c := range []struct {
+		what   string
+		a, b   string // keys
+		change func(f *intake.Feed, r *source.Record)
+		want   string
+	}{
+		{"one Message-ID", "1@acme.example", "1@acme.example", nil, "ab"},
+		{"another one", "1@acme.example", "2@acme.example", nil, "a b"},
+		{"a second copy of its source", "1@acme.example", "1@acme.example/0123456789abcdef", nil, "ab"},
+		{"no Message-ID, but a digest", "sha256:1", "sha256:1", nil, "a b"},
+		{"another subject", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Subject = "s" }, "a b"},
+		{"another attachment", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Files = []source.File{{Name: "a.pdf"}} }, "a b"},
+		{"another sender", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Sender = rui }, "a b"},
+		{"nobody", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Sender = source.Person{} }, "ab"},
+		{"another entity", "1@acme.example", "1@acme.example", func(f *intake.Feed, _ *source.Record) { f.Entity = "second" }, "a b"},
+		{"a better grade", "1@acme.example", "1@acme.example", func(f *intake.Feed, _ *source.Record) { f.Grade = "A" }, "a b"},
+		{"not a mail", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Type = guia.MessageSent }, "a b"},
+		{"a time, and so another minute", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) {
+			r.HasTime, r.Time = true, guia.Moment{Time: noon, Precision: guia.Second}
+		}, "a b"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t)
+			for i, key := range []string{c.a, c.b} {
+				f, r := feed("mbox", string("ab"[i])), message(key, text)
+				f.Grade = "C"
+				r.Type, r.HasTime, r.Time, r.Origin, r.Sender, r.Stream = guia.MailSent, false, guia.Moment{}, f.Instance, ana, f.Instance
+				if i == 1 && c.change != nil {
+					c.change(&f, &r)
+				}
+				accept(t, d, f, r)
+			}
+			if got := groups(t, d, text); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID: the directory is checked when the test ends.
+func TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID(t *testing.T) {
+	d := guiatest.New(t)
+	r := message("1@acme.example", "The order of today is confirmed")
+	r.Type, r.HasTime, r.Time = guia.MailSent, false, guia.Moment{}
+	accept(t, d, feed("mbox", "a"), r)
+	err := d.Main.Write(t.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec("DELETE FROM intake_seen WHERE mac BETWEEN X'00000000' AND X'00000001'")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
