@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"guia"
 	"guia/db"
@@ -63,11 +64,18 @@ func (d *Directory) checkEvents(ctx context.Context, o ledger.CheckOptions) (led
 		return r, err
 	}
 	last, stored, expected, err := recognition.End(ctx)
-	for _, seq := range append(wanting, last...) {
+	wanting = append(wanting, last...)
+	slices.Sort(wanting)
+	for _, seq := range slices.Compact(wanting) {
 		r.Findings = append(r.Findings, ledger.Finding{Seq: seq, HasSeq: true, Key: "check.recognition", Args: []any{uint64(seq)}})
 	}
 	if stored != expected && len(r.Findings) == 0 { // an event that cannot be read has rows nobody can account for
 		r.Findings = append(r.Findings, ledger.Finding{Key: "check.recognition_count", Args: []any{stored, expected}})
+		var invented []guia.Seq
+		invented, err = recognition.Invented(ctx)
+		for _, seq := range invented {
+			r.Findings = append(r.Findings, ledger.Finding{Seq: seq, HasSeq: true, Key: "check.recognition_invented", Args: []any{uint64(seq)}})
+		}
 	}
 	return r, err
 }

@@ -161,6 +161,7 @@ var edits = []edit{
 	{"all cursors deleted, with their hash", run("DELETE FROM intake_cursor", "DELETE FROM ledger_state WHERE name = 'intake_cursor'"), -1},
 	{"a row of recognition deleted", run("DELETE FROM intake_seen WHERE seq = 30"), 30},
 	{"a row of recognition added", run("INSERT INTO intake_seen (mac, seq, content) VALUES (zeroblob(20), 30, zeroblob(8))"), -1},
+	{"a row of recognition shortened", run("UPDATE intake_seen SET content = substr(content, 1, 8) WHERE length(content) > 8"), -1},
 	{"a tombstone deleted", run("DELETE FROM intake_tombstone"), -1},
 	{"a key marked for destruction", run("INSERT INTO vault_doomed (kek) VALUES (2)"), -1},
 	{"a role granted", run("INSERT INTO permit_grant (user_id, role, scope) SELECT id, 'administrator', '*' FROM permit_user WHERE login = 'rui'"), -1},

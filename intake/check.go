@@ -3,7 +3,6 @@ package intake
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,8 +18,10 @@ import (
 type Recognition struct {
 	d         *Desk
 	size      guia.Seq
-	forgot    bool              // somebody was forgotten: some rows are gone on purpose
-	instances map[string]string // by import: what its rows say of the instance
+	forgot    bool             // somebody was forgotten: some rows are gone on purpose
+	gone      int              // forgotten events so far
+	later     map[mac]guia.Seq // keys of which a later event must say again what was told last, and the first of each
+	instances map[string]seen  // by import: what its first row says of the instance
 	waiting   []told
 	rows      int64 // that were accounted for
 }
@@ -28,22 +29,28 @@ type Recognition struct {
 // told is a stored event of a source, as it would look when its record came again.
 type told struct {
 	seq      guia.Seq
+	blame    []guia.Seq // the events one of whose rows is found wanting
 	imported string
+	key      mac
+	edited   func(digest) mac // the row of the key's edit to a content
 	readings []reading
 	item     *item // with what it says; nil when that is never looked for
 	linked   bool  // to another record of its message
 	gone     mac   // the tombstone of its key, when one was set
+	before   int   // how many forgotten events stand before it
 }
 
-// reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one.
+// reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one, with another content
+// or with an attachment that was missing.
 type reading struct {
 	mac    mac
 	digest digest
+	change bool // of what was told last of the key
 }
 
 // CheckRecognition begins to compare. The ledger's check shows it the events in order.
 func (d *Desk) CheckRecognition(ctx context.Context) (*Recognition, error) {
-	r := &Recognition{d: d, size: d.ledger.Size(), instances: map[string]string{}}
+	r := &Recognition{d: d, size: d.ledger.Size(), later: map[mac]guia.Seq{}, instances: map[string]seen{}}
 	var n int
 	if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone").Scan(&n); err != nil {
 		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
@@ -54,10 +61,15 @@ func (d *Desk) CheckRecognition(ctx context.Context) (*Recognition, error) {
 
 // See looks at one event and returns the events found wanting, this one or earlier ones.
 func (r *Recognition) See(ctx context.Context, e *guia.Event) ([]guia.Seq, error) {
-	if e.Source == guia.Own || len(e.Withheld) > 0 {
+	if e.Source == guia.Own {
+		return nil, nil
+	}
+	if len(e.Withheld) > 0 {
+		r.gone++
 		return nil, nil
 	}
 	t := r.d.tell(e)
+	t.before = r.gone
 	if r.forgot {
 		t.gone = r.d.tombstone(e.Source, e.Fields)
 	}
@@ -74,6 +86,7 @@ func (r *Recognition) End(ctx context.Context) (wanting []guia.Seq, stored, expe
 	if wanting, err = r.flush(ctx); err != nil {
 		return wanting, 0, 0, err
 	}
+	wanting = slices.AppendSeq(wanting, maps.Values(r.later))
 	if err := r.d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_seen").Scan(&stored); err != nil {
 		return wanting, 0, 0, fmt.Errorf("check recognition: %w", db.Explain(err))
 	}
@@ -86,6 +99,7 @@ func (r *Recognition) End(ctx context.Context) (wanting []guia.Seq, stored, expe
 func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error) {
 	var macs []mac
 	for i := range r.waiting {
+		macs = append(macs, r.waiting[i].key)
 		for _, way := range r.waiting[i].readings {
 			macs = append(macs, way.mac)
 		}
@@ -116,14 +130,17 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 		if err != nil {
 			return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
 		}
-		known := r.isKnown(t, stored)
+		known, err := r.isKnown(ctx, t, stored)
+		if err != nil {
+			return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+		}
 		if !known && r.forgot { // a forgotten event took the row along: the tombstone keeps the record out
 			if known, err = r.d.isErased(ctx, t.gone); err != nil {
 				return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
 			}
 		}
 		if !known || !alike {
-			wanting = append(wanting, t.seq)
+			wanting = append(wanting, t.blame...)
 		}
 	}
 	r.waiting = r.waiting[:0]
@@ -131,17 +148,60 @@ func (r *Recognition) flush(ctx context.Context) (wanting []guia.Seq, err error)
 }
 
 // isKnown reports whether the event is recognised by its key at the source: by a row of its own, or, where it says what was said
-// before, by the row of the first that said so.
-func (r *Recognition) isKnown(t *told, stored map[mac]seen) (known bool) {
+// before, by the row of the first that said so. Of a change the row of the key must tell.
+func (r *Recognition) isKnown(ctx context.Context, t *told, stored map[mac]seen) (bool, error) {
+	first, keyed := stored[t.key]
+	keyed = keyed && first.seq <= t.seq && r.d.isSound(t.key, first.content)
 	for _, way := range t.readings {
-		if row, ok := stored[way.mac]; ok && row.seq <= t.seq && r.d.isSound(way.mac, row.content) && digest(row.content) == way.digest {
-			known = true
-			if row.seq == t.seq {
-				r.rows++
-			}
+		row, ok := stored[way.mac]
+		if !ok || row.seq != t.seq || !r.d.isSound(way.mac, row.content) || digest(row.content) != way.digest {
+			continue
+		}
+		r.rows++
+		if way.change {
+			return r.isLatest(ctx, t, way.digest, first, keyed)
+		}
+		return keyed, nil
+	}
+	for _, way := range t.readings {
+		row, ok := stored[way.mac]
+		if !ok || !way.change || row.seq >= t.seq || !bytes.Equal(row.content, way.digest[:]) {
+			continue
+		}
+		e, err := r.d.ledger.Event(ctx, row.seq) // rare: it was edited back
+		if err != nil && guia.KindOf(err) != guia.Damaged {
+			return false, err
+		}
+		if err == nil && slices.Contains(r.d.tell(&e).readings, way) {
+			return r.isLatest(ctx, t, way.digest, first, keyed)
 		}
 	}
-	return known
+	return false, nil
+}
+
+// isLatest reports whether the row of a key tells of a change: what it says was told last is what this event tells, or a later one.
+func (r *Recognition) isLatest(ctx context.Context, t *told, told digest, first seen, keyed bool) (bool, error) {
+	if !keyed {
+		return false, nil
+	}
+	t.blame[0] = first.seq
+	if len(first.content) != fullContent {
+		return false, nil
+	}
+	latest, by := digest(first.content[8:]), digest(first.content[16:])
+	if latest == told && by == tagIn(t.imported) {
+		delete(r.later, t.key)
+		return true, nil
+	}
+	edit := t.edited(latest)
+	stored, err := r.d.lookUp(ctx, []mac{edit})
+	if err != nil {
+		return false, err
+	}
+	if stored[edit].seq <= t.seq { // else the event that told it first comes later, and is asked then
+		r.later[t.key] = first.seq
+	}
+	return true, nil
 }
 
 // isAlike reports whether the event, or another record of its message, is recognised by what it says.
@@ -149,86 +209,147 @@ func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen)
 	if t.item == nil {
 		return true, nil
 	}
+	own, sound, err := r.links(ctx, t)
+	if err != nil {
+		return false, err
+	}
+	taken := 0
 	for n := range mostAlike {
-		if row, ok := stored[r.d.placeOf(t.item.like, n)]; ok && row.seq == t.seq {
-			r.rows++
-			return r.isOf(t.imported, row.content), nil
+		row, ok := stored[r.d.placeOf(t.item.like, n)]
+		switch {
+		case ok && row.seq == t.seq:
+			own++
+			sound = sound && r.isOf(t, row.content)
+		case ok && row.seq < t.seq:
+			taken++
 		}
 	}
-	if t.linked {
-		return r.isLinked(ctx, t)
+	if own > 0 || t.linked { // with one row: who takes the place of a forgotten record is no longer linked to it
+		r.rows += int64(own)
+		return own == 1 && sound, nil
 	}
-	first, ok := stored[t.item.like]
-	// A mail that was stored before mails were recognised by their Message-ID has no row.
-	return ok && first.seq < t.seq || r.forgot || t.item.mail, nil
+	// Else it would have got a place; but a mail that was stored before mails were recognised by their Message-ID has none.
+	return taken+t.before >= mostAlike || t.item.mail, nil
 }
 
-// isOf reports whether the instance is that of the import.
-func (r *Recognition) isOf(imported string, instance []byte) bool {
-	if imported == "" || r.instances[imported] == "" { // one import, one instance
-		r.instances[imported] = string(instance)
+// isOf reports whether the instance is that of the event's import: one import, one instance. Of two that differ both are to blame.
+func (r *Recognition) isOf(t *told, instance []byte) bool {
+	first, known := r.instances[t.imported]
+	if t.imported == "" || !known {
+		r.instances[t.imported] = seen{t.seq, instance}
 		return len(instance) == len(digest{})
 	}
-	return r.instances[imported] == string(instance)
+	if bytes.Equal(first.content, instance) {
+		return true
+	}
+	t.blame = append(t.blame, first.seq)
+	return false
 }
 
-// isLinked reports whether the row by which the event is linked is what was written. Events that were linked before there were such
-// rows have none.
-func (r *Recognition) isLinked(ctx context.Context, t *told) (bool, error) {
-	for n := range mostAlike {
-		links, err := r.d.linksTo(ctx, r.d.placeOf(t.item.like, n))
+// links counts the rows by which the event is linked, and reports whether they are what was written.
+func (r *Recognition) links(ctx context.Context, t *told) (n int, sound bool, err error) {
+	sound = true
+	if !t.linked {
+		return 0, sound, nil
+	}
+	for place := range mostAlike {
+		links, err := r.d.linksTo(ctx, r.d.placeOf(t.item.like, place))
 		if err != nil {
-			return false, err
+			return n, false, err
 		}
 		for link, row := range links {
 			if row.seq == t.seq {
-				r.rows++
-				return bytes.Equal(row.content, r.d.linkSeal(link, row.seq)), nil
+				n++
+				sound = sound && bytes.Equal(row.content, r.d.linkSeal(link, row.seq))
 			}
 		}
 	}
-	return true, nil
+	return n, sound, nil
 }
 
 // tell computes how the event's record would be recognised.
 func (d *Desk) tell(e *guia.Event) told {
 	f := e.Fields
-	t := told{seq: e.Seq, imported: f.Get("import")}
+	stream, key := f.Get("conversation.key"), f.Get("source_key")
+	t := told{seq: e.Seq, blame: []guia.Seq{e.Seq}, imported: f.Get("import"), key: d.seenKey(e.Source, stream, key)}
+	t.edited = func(to digest) mac { return d.editKey(e.Source, stream, key, to) }
 	types := []guia.Type{e.Type}
-	edit := e.Type == guia.MessageEdited && f.Get("edit_of") == f.Get("source_key")
-	if edit { // makeEdit has changed the type
-		types = []guia.Type{guia.MessageSent, guia.MailSent}
+	if e.Type == guia.MessageEdited && f.Get("edit_of") == key { // makeEdit may have changed the type
+		types = append(types, guia.MessageSent, guia.MailSent)
 	}
 	for _, kind := range types {
 		header := e.Header
 		header.Type = kind
-		it := &item{content: &vault.Content{Header: header, Fields: f, Stream: f.Get("conversation.key")}, text: e.Text()}
+		it := &item{content: &vault.Content{Header: header, Fields: f, Stream: stream}, text: e.Text()}
 		if m, ok := e.Moment(); ok {
 			it.minute = minuteOf(kind, m)
 		}
 		d.identify(Feed{Source: e.Source}, it)
-		if !edit {
-			t.readings = append(t.readings, reading{it.key, it.digest})
+		if kind == e.Type {
+			t.readings = append(t.readings, reading{it.key, it.digest, false})
 			if it.like != (mac{}) {
 				t.item, t.linked = it, f.Get("same_as") != ""
 			}
 		}
-		changed := d.editKey(e.Source, it, f.Get("source_key"))
-		t.readings = append(t.readings, reading{changed, it.digest})
+		t.readings = append(t.readings, reading{t.edited(it.digest), it.digest, true})
 		if hasFile(f) { // or it brought an attachment that was missing
-			it.digest = d.completed(it.digest)
-			t.readings = append(t.readings, reading{d.editKey(e.Source, it, f.Get("source_key")), it.digest})
+			completed := d.completed(it.digest)
+			t.readings = append(t.readings, reading{t.edited(completed), completed, false})
 		}
 	}
 	return t
 }
 
-// editKey is by what an edit is recognised: key and content.
-func (d *Desk) editKey(source guia.SourceName, it *item, key string) (m mac) {
-	sum := d.vault.MAC("seen:edit", string(source), it.content.Stream, key, hex.EncodeToString(it.digest[:]))
-	copy(m[:4], it.key[:4])
-	copy(m[4:], sum[:])
-	return m
+// Invented looks, when there are more rows than there should be, for those that belong to no event, and returns the events that they
+// name: not all of them when there are many.
+func (r *Recognition) Invented(ctx context.Context) ([]guia.Seq, error) {
+	const most = 100
+	rows, err := r.d.ledger.Database().Query(ctx, "SELECT mac, seq, content FROM intake_seen")
+	if err != nil {
+		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
+	}
+	defer rows.Close()
+	var found []guia.Seq
+	for len(found) < most && rows.Next() {
+		var key, content []byte
+		var seq uint64
+		if err := rows.Scan(&key, &seq, &content); err != nil {
+			return found, fmt.Errorf("check recognition: %w", db.Explain(err))
+		}
+		belongs, err := r.belongs(ctx, key, guia.Seq(seq), content)
+		if err != nil {
+			return found, fmt.Errorf("check recognition: %w", db.Explain(err))
+		}
+		if !belongs {
+			found = append(found, guia.Seq(seq))
+		}
+	}
+	return found, db.Explain(rows.Err())
+}
+
+// belongs reports whether a row is one of the event that it names.
+func (r *Recognition) belongs(ctx context.Context, key []byte, seq guia.Seq, content []byte) (bool, error) {
+	if len(key) != len(mac{}) || seq >= r.size {
+		return seq >= r.size && len(key) == len(mac{}) && r.d.ledger.Size() > seq, nil // taken in meanwhile
+	}
+	m := mac(key)
+	if bytes.Equal(content, r.d.linkSeal(m, seq)) {
+		return true, nil
+	}
+	e, err := r.d.ledger.Event(ctx, seq)
+	if guia.KindOf(err) == guia.Damaged {
+		return false, nil
+	}
+	if err != nil || e.Source == guia.Own || len(e.Withheld) > 0 {
+		return false, err
+	}
+	t := r.d.tell(&e)
+	for n := range mostAlike {
+		if t.item != nil && r.d.placeOf(t.item.like, n) == m {
+			return true, nil
+		}
+	}
+	return slices.ContainsFunc(t.readings, func(way reading) bool { return way.mac == m }), nil
 }
 
 // hasFile reports whether the event has the bytes of an attachment.

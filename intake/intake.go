@@ -260,7 +260,7 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 				counts.Known++
 				continue
 			}
-			d.makeEdit(feed, it)
+			d.makeEdit(it)
 			counts.Edited++
 			fresh = append(fresh, it)
 			continue
@@ -314,7 +314,7 @@ func (d *Desk) known(ctx context.Context, feed Feed, pending []*item, instance d
 		case !stored && said:
 			macs = append(macs, linkOf(it.like, instance))
 		case stored && !strings.HasPrefix(string(row.content), string(it.digest[:])):
-			macs = append(macs, d.editKey(feed.Source, it, it.content.Fields.Get("source_key")))
+			macs = append(macs, d.editKeyOf(it))
 		}
 	}
 	more, err := d.lookUp(ctx, macs)
@@ -344,15 +344,30 @@ func (d *Desk) completed(of digest) (fresh digest) {
 	return fresh
 }
 
+// editKeyOf is by what the item is recognised as an edit.
+func (d *Desk) editKeyOf(it *item) mac {
+	c := it.content
+	return d.editKey(c.Header.Source, c.Stream, c.Fields.Get("source_key"), it.digest)
+}
+
+// editKey is by what an edit is recognised: key and content.
+func (d *Desk) editKey(source guia.SourceName, stream, key string, content digest) (m mac) {
+	first := d.seenKey(source, stream, key)
+	sum := d.vault.MAC("seen:edit", string(source), stream, key, hex.EncodeToString(content[:]))
+	copy(m[:4], first[:4])
+	copy(m[4:], sum[:])
+	return m
+}
+
 // makeEdit turns a record whose key is known with another content into a fact of its own: an edit, recognised by key and content.
-func (d *Desk) makeEdit(feed Feed, it *item) {
+func (d *Desk) makeEdit(it *item) {
 	c := it.content
 	key := c.Fields.Get("source_key")
 	if c.Header.Type == guia.MessageSent || c.Header.Type == guia.MailSent {
 		c.Header.Type = guia.MessageEdited
 		c.Fields.Set("edit_of", key)
 	}
-	it.key = d.editKey(feed.Source, it, key)
+	it.key = d.editKeyOf(it)
 	it.like = mac{}
 }
 

@@ -81,6 +81,12 @@ func (d *Desk) sealed(key mac, state []byte) []byte {
 	return slices.Concat(state, sum[:8])
 }
 
+// tagIn is the tag in the field that names the import.
+func tagIn(imported string) digest {
+	id, _ := guia.ParseID16(imported) // without an import it is empty
+	return digest(id[:8])
+}
+
 func tagOf(feed Feed) digest { return digest(feed.Import[:8]) }
 
 // importOf is the field that names the import.
@@ -104,7 +110,7 @@ func (d *Desk) isChange(ctx context.Context, feed Feed, v *version, it *item, kn
 	if it.digest == v.latest {
 		return false, nil
 	}
-	_, told := known[d.editKey(feed.Source, it, it.content.Fields.Get("source_key"))]
+	_, told := known[d.editKeyOf(it)]
 	told = told || it.digest == v.first || slices.Contains(v.here, it.digest)
 	if told && (v.many || v.plain || feed.Again) {
 		return false, nil
@@ -136,7 +142,7 @@ func (d *Desk) isCompletion(ctx context.Context, feed Feed, v *version, it *item
 		return false, err
 	}
 	it.digest = d.completed(it.digest)
-	key := d.editKey(feed.Source, it, it.content.Fields.Get("source_key"))
+	key := d.editKeyOf(it)
 	known, err := d.lookUp(ctx, []mac{key})
 	if _, brought := known[key]; err != nil || brought {
 		return false, err
