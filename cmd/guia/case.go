@@ -259,7 +259,7 @@ func (s *session) showCase(ctx context.Context, name string) error {
 		lines = append(lines, line)
 	}
 	if !s.json {
-		s.logTable(lines, true)
+		s.logTable(lines, logOptions{content: true})
 	}
 	return nil
 }

@@ -337,6 +337,9 @@ func (s *session) tellImport(r importResult) {
 	case r.Gaps > 0:
 		s.say("import.look_at_gaps")
 	}
+	if r.Marked > 0 {
+		s.say("import.look_at_marks")
+	}
 	s.print("\n")
 	s.say("import.next")
 }

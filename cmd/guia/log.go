@@ -19,13 +19,22 @@ import (
 type logOptions struct {
 	from, to, kind   string
 	first, content   bool
+	marked           bool
+	mark             string // with marked: only this one; empty for each that a record of a source has
 	number           int
 	earliest, latest time.Time // captured, the latest not included
 }
 
 func (p *program) logCommand() *cobra.Command {
 	var o logOptions
-	cmd := &cobra.Command{Use: "log", Args: needs(0, 0)}
+	cmd := &cobra.Command{Use: "log [--marked [MARK]]"}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if o.marked {
+			o.mark = strings.Join(args, " ")
+			return needs(0, 1)(cmd, args)
+		}
+		return needs(0, 0)(cmd, args)
+	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.IntVarP(&o.number, "number", "n", 20, "")
@@ -33,6 +42,7 @@ func (p *program) logCommand() *cobra.Command {
 	f.StringVar(&o.kind, "type", "", "")
 	f.StringVar(&o.from, "from", "", "")
 	f.StringVar(&o.to, "to", "", "")
+	f.BoolVar(&o.marked, "marked", false, "")
 	f.BoolVar(&o.content, "content", false, "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if o.earliest, err = parseTime("--from", o.from, false); err != nil {
@@ -92,6 +102,8 @@ type logLine struct {
 	Act      string `json:"act,omitempty"`
 	Outcome  string `json:"outcome,omitempty"`
 
+	Marks []string `json:"marks,omitempty"` // with --marked
+
 	Time   string `json:"time,omitempty"` // with --content
 	Sender string `json:"sender,omitempty"`
 	Text   string `json:"text,omitempty"`
@@ -110,20 +122,24 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	if !o.content && s.json && o.number == 0 { // as it comes: the ledger may be larger than memory
-		return s.walk(ctx, o, func(e ledger.Entry) error {
-			line, err := s.line(ctx, e, logins)
-			if err != nil {
-				return err
+	stream, lines := !o.content && s.json && o.number == 0, []logLine(nil) // as it comes: the ledger may be larger than memory
+	err = s.walk(ctx, o, func(e ledger.Entry) (shown bool, err error) {
+		var marks []string
+		if o.marked {
+			if marks, err = s.marks(ctx, e, o.mark); err != nil || len(marks) == 0 {
+				return false, err
 			}
-			return s.emit(line)
-		})
-	}
-	var lines []logLine
-	err = s.walk(ctx, o, func(e ledger.Entry) error {
+		}
 		line, err := s.line(ctx, e, logins)
+		if err != nil {
+			return false, err
+		}
+		line.Marks = marks
+		if stream {
+			return true, s.emit(line)
+		}
 		lines = append(lines, line)
-		return err
+		return true, nil
 	})
 	if err != nil {
 		return err
@@ -141,30 +157,56 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		}
 		return nil
 	}
-	if len(lines) == 0 {
+	switch {
+	case len(lines) > 0:
+		s.logTable(lines, o)
+	case o.marked && o.mark == "":
+		s.say("log.unmarked")
+	default:
 		s.say("log.empty")
-		return nil
 	}
-	s.logTable(lines, o.content)
 	return nil
 }
 
-func (s *session) logTable(lines []logLine, content bool) {
+// marks are why an event deserves a second look: those of a record of a source, or, where one is asked for, that one of any event.
+func (s *session) marks(ctx context.Context, e ledger.Entry, word string) ([]string, error) {
+	if word == "" && e.Leaf.Source == guia.Own {
+		return nil, nil
+	}
+	event, err := s.Vault.ReadWithoutRaw(ctx, e.Seq, e.Leaf.Header, e.Row)
+	if err != nil {
+		return nil, err
+	}
+	marks := strings.Fields(event.Fields.Get("mark"))
+	if word != "" && !slices.Contains(marks, word) {
+		return nil, nil
+	}
+	return marks, nil
+}
+
+func (s *session) logTable(lines []logLine, o logOptions) {
 	head := []string{s.text("col.seq"), s.text("col.captured"), s.text("col.type"), s.text("col.source"), s.text("col.stream")}
-	if content {
+	if o.marked {
+		head = append(head, s.text("col.mark"))
+	}
+	switch {
+	case o.content:
 		head = append(head, s.text("col.time"), s.text("col.sender"), s.text("col.text"))
-	} else {
+	case !o.marked:
 		head = append(head, s.text("col.who"))
 	}
 	rows := make([][]string, len(lines))
 	for i, l := range lines {
 		rows[i] = []string{strconv.FormatUint(l.Seq, 10), when(l.Captured), l.Type, l.Source, l.Stream[:8] + "/" + strconv.FormatUint(l.Count, 10)}
+		if o.marked {
+			rows[i] = append(rows[i], strings.Join(l.Marks, " "))
+		}
 		switch {
-		case content && l.Denied:
+		case o.content && l.Denied:
 			rows[i] = append(rows[i], "", "", s.text("log.denied"))
-		case content:
+		case o.content:
 			rows[i] = append(rows[i], when(l.Time), l.Sender, l.Text)
-		default:
+		case !o.marked:
 			who := l.Actor
 			if l.Outcome != "" && l.Outcome != "done" {
 				who += " (" + l.Act + ": " + l.Outcome + ")"
@@ -175,8 +217,8 @@ func (s *session) logTable(lines []logLine, content bool) {
 	s.table(head, rows)
 }
 
-// walk calls fn with the wanted entries that the user may know of, at most o.number of them.
-func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) error) error {
+// walk calls fn with the wanted entries that the user may know of, until it has shown o.number of them.
+func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) (shown bool, err error)) error {
 	const page = 1024
 	limits, err := s.scopes(ctx, permit.ActBrowse)
 	if err != nil {
@@ -210,8 +252,12 @@ func (s *session) walk(ctx context.Context, o logOptions, fn func(ledger.Entry) 
 			if !allowed {
 				continue
 			}
-			if err := fn(e); err != nil {
+			shown, err := fn(e)
+			if err != nil {
 				return err
+			}
+			if !shown {
+				continue
 			}
 			if left--; left == 0 {
 				return nil
