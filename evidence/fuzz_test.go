@@ -39,7 +39,7 @@ func FuzzPassage(f *testing.F) {
 		if !utf8.ValidString(text) || passage == "" || len(text) > 4096 {
 			return
 		}
-		for _, reading := range readings(text) {
+		for _, reading := range undo(text).texts {
 			squeeze(reading)
 		}
 		if name := saveAs(text); strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".") {

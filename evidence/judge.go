@@ -160,7 +160,8 @@ func (j *judgement) withholdRepetitions(fields []vault.Disclosure, searching boo
 		switch {
 		case raw && (f.Name == "raw" || f.Name == "raw.file"), html && f.Name == "text.html":
 			j.withhold(fields, i, WhyRepeats)
-		case searching && (f.Name == "raw.file" || f.Name == "raw" && !searchable(kind, f.Value)): // raw.file is too large to be looked through here
+		case !searching || j.hidden(i):
+		case f.Name == "raw.file", f.Name == "raw" && !searchable(kind, f.Value), f.Name == "text.html" && !searchable("", f.Value): // raw.file is too large to be looked through here
 			j.withhold(fields, i, WhyUnsearchable)
 		}
 	}

@@ -346,7 +346,7 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 // judgeEncoded withholds the chunks of a text whose decoded readings name somebody: each alone, then neighbours over which a name
 // reaches, at last all of them.
 func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, text *chunked) {
-	if len(readings(text.text)) == 1 {
+	if len(a.namedUndone(text.text)) == 0 {
 		return
 	}
 	for _, width := range [...]int{1, 2, len(text.fields)} {
@@ -366,11 +366,9 @@ func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, tex
 					rest.Write(fields[i].Value)
 				}
 			}
-			for _, reading := range readings(rest.String())[1:] {
-				if rules := a.namedIn("text", reading); len(rules) > 0 {
-					for _, i := range window {
-						j.withhold(fields, i, WhyNamed, rules...)
-					}
+			if rules := a.namedUndone(rest.String()); len(rules) > 0 {
+				for _, i := range window {
+					j.withhold(fields, i, WhyNamed, rules...)
 				}
 			}
 		}
@@ -379,12 +377,36 @@ func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, tex
 
 // namedIn returns the rules about those who are named in a field that is no chunk of a text.
 func (a *acquaintance) namedIn(field, value string) (rules []int) {
-	for _, text := range readings(value) {
+	m := undo(value)
+	return a.namedInAny(m, m.texts, field == "raw")
+}
+
+// namedUndone returns the rules about those who are named in what a part of a text says when it is decoded.
+func (a *acquaintance) namedUndone(value string) (rules []int) {
+	m := undo(value)
+	return a.namedInAny(m, m.texts[1:], false)
+}
+
+// namedInAny looks through some of the texts. What says more than can be looked through may name everybody. received says that it is
+// bytes as received: there is no telling what a word is.
+func (a *acquaintance) namedInAny(m *meaning, texts []string, received bool) (rules []int) {
+	for _, one := range a.names {
+		if m.cut {
+			rules = union(rules, one.rules)
+		}
+	}
+	for _, text := range m.shreds {
 		read := readForNames(text)
 		for _, one := range a.names {
-			if one.weak && field == "raw" { // in bytes as received there is no telling what a word is
-				one.weak = false
+			if !one.weak && len(one.bare) >= leastShred && read.hasName(&one) { // shorter ones stand there by accident
+				rules = union(rules, one.rules)
 			}
+		}
+	}
+	for _, text := range texts {
+		read := readForNames(text)
+		for _, one := range a.names {
+			one.weak = one.weak && !received
 			if read.hasName(&one) {
 				rules = union(rules, one.rules)
 			}

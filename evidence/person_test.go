@@ -24,7 +24,7 @@ type told map[string][]string
 func (p packed) told() told {
 	all := told{}
 	add := func(place string, content []byte) {
-		for _, reading := range readings(string(content)) {
+		for _, reading := range undo(string(content)).texts {
 			all[place] = append(all[place], bare(reading))
 		}
 	}

@@ -36,7 +36,7 @@ var ruleKinds = []string{"field", "person", "record", "passage"}
 //
 // Whatever withholds something that came from the source withholds the bytes as received as well (raw, raw.file), and a withheld
 // sender or piece of text withholds text.html: they say it again. With person and passage the bytes as received are withheld also where
-// they cannot be looked through. A comma that no rule follows belongs to the value.
+// they cannot be looked through: a mail, what is compressed or in another character set than Unicode's (see undo). A comma that no rule follows belongs to the value.
 func ParseRedaction(args []string) (Redaction, error) {
 	var r Redaction
 	for _, arg := range args {

@@ -1,0 +1,177 @@
+package evidence
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"mime"
+	"mime/quotedprintable"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"guia/evidence/verify"
+	"guia/source"
+)
+
+// encodings are the ways in which sources put a text into another.
+var encodings = map[string]func(string) string{
+	"JSON": func(s string) string {
+		b, _ := json.Marshal(s)
+		return string(b)
+	},
+	"JSON in ASCII": func(s string) string { return strconv.QuoteToASCII(s) },
+	"escaped bytes": func(s string) (e string) {
+		for i := range len(s) {
+			e += fmt.Sprintf(`\x%02x`, s[i])
+		}
+		return e
+	},
+	"address":  url.QueryEscape,
+	"HTML":     html.EscapeString,
+	"entities": func(s string) (e string) { return entities(s, "&#%d;") },
+	"hexadecimal entities": func(s string) (e string) {
+		return entities(s, "&#x%X;")
+	},
+	"base64":          func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"base64 unpadded": func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },
+	"base64 for URLs": func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) },
+	"base64 in lines": func(s string) (e string) {
+		b := base64.StdEncoding.EncodeToString([]byte("of a mail that has several lines, and this is the first: " + s))
+		for ; len(b) > 76; b = b[76:] {
+			e += b[:76] + "\r\n"
+		}
+		return e + b
+	},
+	"base64 in a path": func(s string) string {
+		return "/files/" + base64.RawURLEncoding.EncodeToString([]byte("to: "+s)) + "/x"
+	},
+	"base64 among other bytes": func(s string) string {
+		return base64.StdEncoding.EncodeToString([]byte("\x0a\x80\xff" + s + "\xfe\x01"))
+	},
+	"data URL": func(s string) string { return "data:text/plain;base64," + base64.StdEncoding.EncodeToString([]byte(s)) },
+	"quoted-printable": func(s string) string {
+		var b bytes.Buffer
+		w := quotedprintable.NewWriter(&b)
+		_, _ = w.Write([]byte(strings.Repeat("-", 70) + " " + s))
+		_ = w.Close()
+		return b.String()
+	},
+	"encoded words":   func(s string) string { return mime.BEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+	"encoded words Q": func(s string) string { return mime.QEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+}
+
+func entities(s, form string) (e string) {
+	for _, r := range s {
+		e += fmt.Sprintf(form, r)
+	}
+	return e
+}
+
+// However a name is encoded, also twice, it is found; and the same encodings of somebody else's name hold nothing.
+func TestANameIsFoundUnderEveryEncoding(t *testing.T) {
+	for _, shown := range []string{"陳大文", "João Conceição", "chan.tm@acme.example"} {
+		var a acquaintance
+		a.name(shown, 0)
+		for outer, wrap := range encodings {
+			for inner, encode := range encodings {
+				for _, w := range []struct {
+					who   string
+					found bool
+				}{{shown, true}, {"林小玲 Lam Sio Leng", false}} {
+					text := "before, " + wrap(encode(w.who)) + ", after"
+					if got := len(a.namedIn("subject", text)) > 0; got != w.found {
+						t.Errorf("%s as %s as %s in %q: %v", w.who, inner, outer, text, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What is encoded and cannot be undone could hold any name; what only looks long cannot.
+func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(strings.Repeat("ask Chan Tai Man about it; ", 3) + "0123456789 abcdefgh"))
+	_ = z.Close()
+	b64 := base64.StdEncoding.EncodeToString
+	deep := `"x"`
+	for range 20 {
+		deep = base64.StdEncoding.EncodeToString([]byte(deep))[:min(1<<16, len(base64.StdEncoding.EncodeToString([]byte(deep))))]
+	}
+	for what, w := range map[string]struct {
+		raw  string
+		want bool
+	}{
+		"compressed":               {`{"z":"` + b64(packed.Bytes()) + `"}`, false},
+		"compressed, in lines":     {`{"z":"` + b64(packed.Bytes())[:76] + `\r\n` + b64(packed.Bytes())[76:] + `"}`, false},
+		"compressed, in base64":    {`{"z":"` + b64([]byte(b64(packed.Bytes()))) + `"}`, false},
+		"a short picture":          {`{"src":"data:image\/gif;base64,R0lGODlhAQABAIAAAAUEBA=="}`, false},
+		"another character set":    {`{"from":"=?gb2312?B?s8K088jL?="}`, false},
+		"a part of a mail":         {`{"part":"Content-Transfer-Encoding: 8bit\r\n\r\nwords"}`, false},
+		"too many layers":          {`{"z":"` + deep + `"}`, false},
+		"text in base64":           {`{"z":"` + b64([]byte(strings.Repeat("words and more words, ", 8))) + `"}`, true},
+		"words in Unicode":         {`{"from":"=?utf-8?Q?Jo=C3=A3o?="}`, true},
+		"a digest":                 {`{"sha256":"` + strings.Repeat("0123456789abcdef", 4) + `"}`, true},
+		"identifiers":              {`{"id":"F024BERPE","thread":"1512085950.000216","uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}`, true},
+		"the address of a file":    {`{"url":"https:\/\/files.example.com\/files-pri\/T024BE7LD-F024BERPE\/download\/The_Contract_of_the_Flat_in_Rua_da_Praia_v2.pdf"}`, true},
+		"a word nobody should use": {`{"x":"` + strings.Repeat("Donaudampfschiff", 8) + `"}`, true},
+	} {
+		if got := searchable("application/json", []byte(w.raw)); got != w.want {
+			t.Errorf("%s, %q: searchable %v, want %v", what, w.raw, got, w.want)
+		}
+	}
+}
+
+// What a name stands in is withheld, whatever it is encoded in, and bytes that cannot be looked through: nothing else of the record.
+func TestAnEncodedNameIsWithheldFromABundle(t *testing.T) {
+	o := newOffice(t)
+	chan1 := says("1", "Chan", "words")
+	chan1.Sender = source.Person{ID: "U0CHAN77", Name: "陳大文", Address: "chan.tm@acme.example"}
+	records := []source.Record{chan1}
+	hidden := base64.StdEncoding.EncodeToString([]byte("ask 陳大文 about it"))
+	line := func(s string) string { return s + strings.Repeat(" ", 64-len(s)) }
+	for i, w := range []struct{ text, raw, html string }{
+		{text: "nobody", raw: `{"x":"{\"body\":\"` + hidden + `\"}"}`},
+		{text: "nobody", raw: `{"x":"a\u003db \u003dE9\u003d99\u003dB3=E5=A4=A7=\r\n=E6=96=87"}`},
+		{text: "nobody", raw: `{"x":"` + strings.Repeat("/9j/4AAQSkZJRgABAQ", 5) + `"}`},
+		{text: "nobody", raw: `{}`, html: `<a href="data:text/html;base64,` + hidden + `">`},
+		{text: line("before") + line(hidden) + "after", raw: `{}`},
+		{text: "nobody at all", raw: `{"token":"a1B2c3","text":"nobody at all"}`},
+	} {
+		r := says(strconv.Itoa(i+2), "Ana", w.text)
+		r.Raw, r.HTML = []byte(w.raw), w.html
+		records = append(records, r)
+	}
+	places := o.bring("acme", records...)
+	p := o.build(o.request(o.open("case", places...), "person=U0CHAN77"))
+	for i, want := range []string{"[raw]", "[raw]", "[raw]", "[raw text.html]", "[raw text.0001]", "[]"} {
+		if got := fmt.Sprint(p.withheld(places[i+1], verify.Redacted)); got != want {
+			t.Errorf("of message %d %v is withheld, want %v", i+2, got, want)
+		}
+	}
+}
+
+// Whatever a text says, undoing it ends, within its limits.
+func FuzzMeaning(f *testing.F) {
+	f.Add(`{"a":"\u4f63\ud83d\ude00&lt;\x41"}`)
+	f.Add("=?utf-8?B?6Zmz5aSn?= =?utf-8?Q?=E6=96=87?=")
+	f.Add(strings.Repeat("QUFB", 100) + "\r\n" + strings.Repeat("/+-_", 40) + "==")
+	f.Add(strings.Repeat("&amp;", 50) + strings.Repeat("%25", 50) + strings.Repeat(`\\`, 50) + "=\r\n=3D")
+	f.Add(strings.Repeat("<", 100) + ">")
+	f.Fuzz(func(t *testing.T, text string) {
+		m := undo(text)
+		n := 0
+		for _, one := range append(m.texts, m.shreds...) {
+			n += len(one)
+		}
+		if n > 2*(mostUndone*len(text)+undoneBesides) {
+			t.Errorf("%d bytes are undone of %d", n, len(text))
+		}
+	})
+}
