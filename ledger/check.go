@@ -30,26 +30,81 @@ type CheckOptions struct {
 // Finding is one thing that is not what it was.
 type Finding struct {
 	Seq    guia.Seq // the event, where HasSeq
+	Last   guia.Seq // the last of the events in a row of which the same is true, where that is not one event alone
 	HasSeq bool
 	Field  string // slot or field, where known
 	Key    string // sentence in lang
 	Args   []any
+
+	// The signed checkpoints that do not match the events because of it, and the size of the first.
+	Unmatched      int
+	FirstUnmatched int64
+
+	leaf bool // a leaf is missing, or is not what it was
 }
+
+// until is the last event that the finding is about.
+func (f *Finding) until() guia.Seq { return max(f.Seq, f.Last) }
 
 // CheckReport is what was looked at and what was found. No findings: what is stored is what was stored.
 type CheckReport struct {
 	Entries, Tiles, Checkpoints, Rows, Blobs int64
 	Forgotten                                int64 // slots whose keys were destroyed on purpose
 	Findings                                 []Finding
+
+	unmatched []int64 // sizes of the signed checkpoints that do not match the leaves
+	good      int64   // size of the last one before them that does
+	unlike    bool    // the root of the leaves is not that of the head
 }
 
 // mostFindings is where a report stops: the directory is damaged, and more lines do not make it clearer.
 const mostFindings = 1000
 
+// find adds a finding. What holds for events in a row is one.
 func (r *CheckReport) find(f Finding) {
+	if n := len(r.Findings); n > 0 && f.HasSeq {
+		if last := &r.Findings[n-1]; last.HasSeq && last.Key == f.Key && last.Field == f.Field && last.until()+1 == f.Seq && last.Key != "check.stream_hole" {
+			last.Last = f.until()
+			return
+		}
+	}
 	if len(r.Findings) < mostFindings {
 		r.Findings = append(r.Findings, f)
 	}
+}
+
+// broken reports whether a leaf from first to before end was found wanting.
+func (r *CheckReport) broken(first, end guia.Seq) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.leaf && f.Seq < end && f.until() >= first })
+}
+
+// condense lets one damage be one finding: what follows from a leaf that is not what it was is said with it or not at all.
+func (r *CheckReport) condense() {
+	if !r.unlike { // every leaf is as it was, and where a tile does not agree it is the tile
+		r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Key == "check.leaf_differs" })
+	}
+	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool {
+		if f.Key == "check.tile_differs" {
+			width := int64(1) << (proof.TileHeight * (f.Args[0].(int) + 1))
+			first := f.Args[1].(int64) * width
+			return r.broken(guia.Seq(first), guia.Seq(first+width))
+		}
+		return f.HasSeq && slices.ContainsFunc(r.Findings, func(leaf Finding) bool {
+			return leaf.leaf && (!f.leaf || f.Key == "check.leaf_differs" && leaf.Key != f.Key) && leaf.Seq <= f.Seq && f.until() <= leaf.until()
+		})
+	})
+	if len(r.unmatched) == 0 {
+		return
+	}
+	first := r.unmatched[0]
+	at := slices.IndexFunc(r.Findings, func(f Finding) bool {
+		return f.HasSeq && int64(f.until()) >= r.good && int64(f.Seq) < first
+	})
+	if at < 0 {
+		r.Findings = append(r.Findings, Finding{Seq: guia.Seq(r.good), HasSeq: true, Key: "check.checkpoint_differs", Args: []any{first, r.good, len(r.unmatched)}})
+		at = len(r.Findings) - 1
+	}
+	r.Findings[at].Unmatched, r.Findings[at].FirstUnmatched = len(r.unmatched), first
 }
 
 // Check recomputes the tree from every leaf and compares it with the stored tiles, the head and every signed checkpoint; counts
@@ -73,6 +128,7 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	if err == nil && l.keys != nil { // a copy without keys is only looked at
 		err = l.checkStates(ctx, walk.states, &r)
 	}
+	r.condense()
 	if err != nil {
 		return r, fmt.Errorf("check: %w", db.Explain(err))
 	}
@@ -83,7 +139,17 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 type treeWalk struct {
 	counts map[guia.StreamID]uint64
 	states stateWatch
-	clock  int64 // the latest capture time since the clock jumped back, milliseconds
+	clock  int64  // the latest capture time since the clock jumped back, milliseconds
+	lost   uint64 // leaves that are missing or cannot be read, whose streams nobody knows: they explain as many missing positions
+}
+
+// explains reports whether lost leaves explain that a stream lacks n positions, and uses them up.
+func (w *treeWalk) explains(n uint64) bool {
+	if n > w.lost {
+		return false
+	}
+	w.lost -= n
+	return true
 }
 
 // checkTree walks all leaves once.
@@ -93,13 +159,14 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		return err
 	}
 	builder := &proof.Builder{}
-	var good int64
 	compare := func() { // the tree so far against checkpoints of this size
 		for len(checkpoints) > 0 && checkpoints[0].Size <= builder.Size() {
 			if c := checkpoints[0]; c.Size == builder.Size() && c.Root == builder.Root() {
-				good = c.Size
+				if len(r.unmatched) == 0 {
+					r.good = c.Size
+				}
 			} else if c.Size == builder.Size() {
-				r.find(Finding{Seq: guia.Seq(good), HasSeq: true, Key: "check.checkpoint_differs", Args: []any{c.Size, good}})
+				r.unmatched = append(r.unmatched, c.Size)
 			}
 			checkpoints = checkpoints[1:]
 		}
@@ -109,8 +176,9 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	var full []proof.Tile
 	each := func(seq guia.Seq, text []byte) error {
 		for want := guia.Seq(builder.Size()); want < seq; want++ {
-			r.find(Finding{Seq: want, HasSeq: true, Key: "check.entry_missing"})
-			builder.Append(proof.Hash{})
+			r.find(Finding{Seq: want, HasSeq: true, leaf: true, Key: "check.entry_missing"})
+			walk.lost++
+			full = append(full, builder.Append(proof.Hash{})...)
 		}
 		if seq < guia.Seq(builder.Size()) {
 			r.find(Finding{Seq: seq, HasSeq: true, Key: "check.entry_twice", Args: []any{uint64(seq)}})
@@ -125,11 +193,14 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	// Page by page, and tiles behind each page: a reader that stays keeps the database's log from beginning anew, and one that waits
 	// for another reader may wait for ever.
 	const page = 65536
+	unread := false
 	for first := guia.Seq(0); first < size; first += page {
 		progress(first, size)
 		err := l.leaves(ctx, first, min(size, first+page), each)
-		if guia.KindOf(err) == guia.Damaged {
-			r.find(*findingOf(guia.Seq(builder.Size()), err))
+		if guia.KindOf(err) == guia.Damaged { // of the rest nothing is known
+			f := findingOf(guia.Seq(builder.Size()), err)
+			f.Last, f.leaf, unread = size-1, true, true
+			r.find(*f)
 			break
 		}
 		if err != nil {
@@ -151,8 +222,14 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	if tiles.err != nil {
 		return tiles.err
 	}
-	if guia.Seq(builder.Size()) != size {
-		r.find(Finding{Key: "check.entries_short", Args: []any{builder.Size(), uint64(size)}})
+	switch end := guia.Seq(builder.Size()); {
+	case end < size:
+		walk.lost += uint64(size - end)
+		if !unread {
+			r.find(Finding{Seq: end, Last: size - 1, HasSeq: true, leaf: true, Key: "check.entry_missing"})
+		}
+	case end > size:
+		r.find(Finding{Key: "check.entries_short", Args: []any{uint64(end), uint64(size)}})
 	}
 	now, err := l.StoredSize(ctx)
 	if err != nil {
@@ -170,7 +247,8 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 func (w *treeWalk) see(text []byte, seq guia.Seq, r *CheckReport) {
 	leaf, err := canon.ParseLeaf(text)
 	if err != nil {
-		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.leaf_damaged", Args: []any{uint64(seq)}})
+		r.find(Finding{Seq: seq, HasSeq: true, leaf: true, Key: "check.leaf_damaged", Args: []any{uint64(seq)}})
+		w.lost++
 		return
 	}
 	w.states.see(seq, &leaf)
@@ -179,6 +257,10 @@ func (w *treeWalk) see(text []byte, seq guia.Seq, r *CheckReport) {
 	}
 	w.clock = max(w.clock, leaf.Captured.UnixMilli())
 	if w.counts[leaf.Stream]++; w.counts[leaf.Stream] != leaf.Count {
+		if due := w.counts[leaf.Stream]; due < leaf.Count && w.explains(leaf.Count-due) {
+			w.counts[leaf.Stream] = leaf.Count
+			return
+		}
 		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.stream_hole", Args: []any{uint64(seq), leaf.Stream.String(), leaf.Count, w.counts[leaf.Stream]}})
 		w.counts[leaf.Stream] = leaf.Count
 	}
@@ -234,7 +316,11 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	if err := l.db.QueryRow(ctx, "SELECT size, root, clock FROM ledger_head WHERE one = 1").Scan(&head, &headRoot, &clock); err != nil {
 		return err
 	}
-	if same := guia.Seq(head) == size; guia.Seq(head) < size || same && (!bytes.Equal(headRoot, root[:]) || clock != walk.clock) {
+	same := guia.Seq(head) == size
+	other := same && !bytes.Equal(headRoot, root[:])
+	r.unlike = other || len(r.unmatched) > 0
+	explained := len(r.unmatched) > 0 || r.broken(0, size)
+	if guia.Seq(head) < size || (other || same && clock != walk.clock) && !explained {
 		r.find(Finding{Key: "check.head_differs", Args: []any{head, uint64(size)}})
 	}
 	if err := l.checkNothingBehind(ctx, size, r); err != nil {
@@ -250,7 +336,9 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	}
 	quiet := now == size // nothing was committed before the counters were read
 	for name, count := range stored {
-		if count < counts[name] || quiet && count != counts[name] {
+		switch {
+		case count > counts[name] && walk.explains(count-counts[name]):
+		case count < counts[name] || quiet && count != counts[name]:
 			r.find(Finding{Key: "check.stream_count", Args: []any{name.String(), count, counts[name]}})
 		}
 		delete(counts, name)
@@ -344,7 +432,7 @@ func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
 	}
 	for i, hash := range t.Hashes {
 		if seq := t.Index*proof.TileWidth + int64(i); i < len(stored.Hashes) && stored.Hashes[i] != hash {
-			w.r.find(Finding{Seq: guia.Seq(seq), HasSeq: true, Key: "check.leaf_differs", Args: []any{seq}})
+			w.r.find(Finding{Seq: guia.Seq(seq), HasSeq: true, leaf: true, Key: "check.leaf_differs", Args: []any{seq}})
 		}
 	}
 }

@@ -23,9 +23,30 @@ func (p *program) checkCommand() *cobra.Command {
 // checkFinding is one finding as `guia check --json` prints it.
 type checkFinding struct {
 	Seq     *uint64 `json:"seq,omitempty"`
+	Last    uint64  `json:"last,omitempty"` // of several events in a row
 	Field   string  `json:"field,omitempty"`
 	Key     string  `json:"key"`
 	Message string  `json:"message"`
+
+	Unmatched      int   `json:"checkpoints,omitempty"` // that do not match because of it
+	FirstUnmatched int64 `json:"first_checkpoint,omitempty"`
+}
+
+// finding is a finding in the user's words.
+func (s *session) finding(f ledger.Finding) checkFinding {
+	found := checkFinding{Field: f.Field, Key: f.Key, Message: s.text(f.Key, f.Args...), Unmatched: f.Unmatched, FirstUnmatched: f.FirstUnmatched}
+	if f.HasSeq {
+		seq := uint64(f.Seq)
+		found.Seq = &seq
+	}
+	if f.Last > f.Seq {
+		found.Last = uint64(f.Last)
+		found.Message += " " + s.text("check.through", found.Last, int64(f.Last-f.Seq)+1)
+	}
+	if f.Unmatched > 0 && f.Key != "check.checkpoint_differs" {
+		found.Message += " " + s.text("check.unmatched", f.FirstUnmatched, f.Unmatched)
+	}
+	return found
 }
 
 // check looks at everything that is stored. Findings are printed as results; they do not stop the check.
@@ -49,17 +70,12 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	if s.closed != nil {
 		why, code := s.describe(ctx, s.closed)
 		s.note("view.only", why)
-		if code == codeDamaged {
+		if code == codeDamaged && len(report.Findings) == 0 { // else it is said below, more exactly
 			findings = append(findings, checkFinding{Key: why.Key, Message: why.Message})
 		}
 	}
 	for _, f := range report.Findings {
-		found := checkFinding{Field: f.Field, Key: f.Key, Message: s.text(f.Key, f.Args...)}
-		if f.HasSeq {
-			seq := uint64(f.Seq)
-			found.Seq = &seq
-		}
-		findings = append(findings, found)
+		findings = append(findings, s.finding(f))
 	}
 	lag := s.lag(ctx)
 	g.end()
@@ -92,7 +108,11 @@ func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag [
 		if f.Seq != nil || f.Field != "" {
 			where := f.Field
 			if f.Seq != nil {
-				where = "#" + strconv.FormatUint(*f.Seq, 10) + " " + where
+				number := "#" + strconv.FormatUint(*f.Seq, 10)
+				if f.Last > 0 {
+					number += "-" + strconv.FormatUint(f.Last, 10)
+				}
+				where = number + " " + where
 			}
 			line = where + "  " + line
 		}
