@@ -120,7 +120,7 @@ func scandal(o *office) Case {
 		mail("m3", "lei/Inbox", "ana@acme.example", "to Lei alone", "lei@acme.example"),
 	)...)
 	twin := chat("t1", "Nobody", "the silver spoon is mine") // the same text in the same minute: intake links it
-	twin.Sender = source.Person{ID: "hr/0001", Name: "Chan T."}
+	twin.Sender = source.Person{ID: "hr/0001", Name: "Man, Chan Tai"}
 	seqs = append(seqs, o.bringFrom("mapped", "Chan Tai Man Trading Ltd", twin)...)
 
 	boss := o.hire("chan.tm", permit.Grant{Role: permit.Officer, Scope: permit.Everything})
@@ -299,7 +299,7 @@ func TestWhatIsToldAgainIsWithheldAlsoWhenTheFirstIsOutsideTheCase(t *testing.T)
 	first.Sender = source.Person{ID: "U0CHAN77", Name: "Chan Tai Man"}
 	o.bring("acme", first)
 	twin, other := says("t1", "Nobody", "the silver spoon is mine"), says("t2", "Ana", "@Chan Tai Man has a fork")
-	twin.Sender = source.Person{ID: "hr/0001", Name: "Chan T."}
+	twin.Sender = source.Person{}
 	c := o.open("case", o.bringFrom("mapped", "acme", twin, other)...)
 	if o.build(o.request(c)).told().of("silver spoon") == nil {
 		t.Fatal("what is to be withheld stands nowhere before")

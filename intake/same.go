@@ -153,7 +153,7 @@ func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[ma
 		if err != nil {
 			return false, err
 		}
-		if mayCopy(it.content.Fields, e.Fields) && sameSender(e.Fields, it.content.Fields) {
+		if mayCopy(it.content.Fields, e.Fields) && sameSender(e.Fields, it.content.Fields, e.Source == it.content.Header.Source) {
 			first := e.Fields.Get("same_as") // of the one whose place it took
 			if first == "" {
 				first = e.Record.String()
@@ -195,32 +195,33 @@ func mayCopy(f, first guia.Fields) bool {
 	return f.Get("entity") == first.Get("entity") && f.Get("grade") >= first.Get("grade") // A is the best
 }
 
-// sameSender reports whether two sources may mean the same person: one of them names nobody, or they name the same address, the same
-// key, or share a part of a name. Whoever has another address is another person, also at the same domain. Two people who say the same
-// in the same minute are two people.
-func sameSender(a, b guia.Fields) bool {
+// sameSender reports whether two records may mean the same person: one of them names nobody, or they name the same address, the same
+// key, or the same whole name. Whoever has another address is another person, also at the same domain; so is whoever has another key at
+// the same source, for there are namesakes. Two people who say the same in the same minute are two people.
+func sameSender(a, b guia.Fields, oneSource bool) bool {
 	who := func(f guia.Fields) (name, address, key string) {
-		return lang.Fold(f.Get("sender.name")), lang.Fold(f.Get("sender.address")), f.Get("sender.key")
+		return wholeName(f.Get("sender.name")), lang.Fold(f.Get("sender.address")), f.Get("sender.key")
 	}
 	name, address, key := who(a)
 	otherName, otherAddress, otherKey := who(b)
 	switch {
 	case address != "" && otherAddress != "":
 		return address == otherAddress
-	case key != "" && key == otherKey:
-		return true
+	case key != "" && otherKey != "" && (key == otherKey || oneSource):
+		return key == otherKey
 	case name+address+key == "" || otherName+otherAddress+otherKey == "":
 		return true
 	}
-	others := nameWords(otherName)
-	return slices.ContainsFunc(nameWords(name), func(w string) bool { return slices.Contains(others, w) })
+	return name != "" && name == otherName
 }
 
-// nameWords splits a name into its parts. An address that stands for a name is one.
-func nameWords(name string) []string {
+// wholeName is a name as it is compared: its words, in whatever order. An address that stands for a name is one.
+func wholeName(name string) string {
+	name = lang.Fold(name)
 	if strings.Contains(name, "@") {
-		return []string{name}
+		return name
 	}
 	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	return slices.DeleteFunc(words, func(w string) bool { return utf8.RuneCountInString(w) < 2 })
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }

@@ -88,7 +88,7 @@ func TestTheNextRecordTakesThePlaceOfAForgottenOne(t *testing.T) {
 	tell := func(instance, key, person string) intake.Counts {
 		t.Helper()
 		r := message(key, "the contract of the flat is ready")
-		r.Origin, r.Sender.ID = instance, person
+		r.Origin, r.Sender.ID, r.Sender.Address = instance, person, "chan@acme.example"
 		_, counts := accept(t, d, feed("slack", instance), r)
 		return counts
 	}
@@ -129,6 +129,10 @@ func TestTwoPeopleOfOneDomainAreTwo(t *testing.T) {
 		{"one address, written otherwise", source.Person{Name: "Ana", Address: "Ana@acme.example"}, source.Person{Address: "ana@ACME.example"}, "ab"},
 		{"one key", source.Person{ID: "acme/ana"}, source.Person{ID: "acme/ana", Name: "Ana"}, "ab"},
 		{"one name, one address", source.Person{Name: "Ana Sousa", Address: "ana@acme.example"}, source.Person{Name: "Sousa, Ana"}, "ab"},
+		{"a surname in common", source.Person{Name: "Ana Lam"}, source.Person{Name: "Rui Lam", Address: "rui@acme.example"}, "a b"},
+		{"a first name alone", source.Person{Name: "Ana"}, source.Person{Name: "Ana Lam"}, "a b"},
+		{"namesakes with a key each", source.Person{ID: "1", Name: "Chan Tai Man"}, source.Person{ID: "2", Name: "Chan Tai Man"}, "a b"},
+		{"a whole name, written otherwise", source.Person{Name: "João Conceição"}, source.Person{Name: "CONCEICAO Joao", Address: "joao@acme.example"}, "ab"},
 		{"nobody and somebody", source.Person{Address: "ana@acme.example"}, source.Person{}, "ab"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
