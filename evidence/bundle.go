@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -264,7 +263,7 @@ func (b *build) learnPersons(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		err = b.learnFirsts(ctx, all)
+		err = b.learnCopies(ctx, all)
 	}
 	if err != nil {
 		return err
@@ -273,24 +272,27 @@ func (b *build) learnPersons(ctx context.Context) error {
 	return err
 }
 
-// learnFirsts finds out who said what events of the case tell again, where the first record of it is outside the case. The leaves are
-// gone over for it: nothing else knows where a record is.
-func (b *build) learnFirsts(ctx context.Context, all *gathering) error {
-	missing := map[guia.RecordID]bool{}
-	for _, pair := range all.same {
-		missing[pair[1]] = !all.seen[pair[1]]
-	}
-	maps.DeleteFunc(missing, func(_ guia.RecordID, is bool) bool { return !is })
-	if len(missing) == 0 {
-		return nil
-	}
-	return b.l.Entries(ctx, 0, b.items[len(b.items)-1], func(e ledger.Entry) error { // the first is before what tells it again
-		if !missing[e.Leaf.Header.Record] {
+// learnCopies finds out who said, in records outside the case, what events of the case tell: the first records of messages, and
+// whatever tells one of them again. All messages of the ledger are gone over for it: nothing else knows what a record is a copy of.
+func (b *build) learnCopies(ctx context.Context, all *gathering) error {
+	return b.l.Entries(ctx, 0, b.l.Size(), func(e ledger.Entry) error {
+		header := &e.Leaf.Header
+		if all.seen[header.Record] || header.Type != guia.MessageSent && header.Type != guia.MailSent {
 			return nil
+		}
+		if !all.firsts[header.Record] {
+			event, err := b.l.Vault().ReadWithoutRaw(ctx, e.Seq, *header, e.Row)
+			if err != nil {
+				return err
+			}
+			first, _ := guia.ParseID16(event.Fields.Get("same_as")) // of a record that is no copy, zero
+			if !all.firsts[first] && !all.seen[first] {
+				return nil
+			}
 		}
 		fields, err := b.l.Vault().Disclose(ctx, e.Seq, e.Leaf, e.Row)
 		if err == nil {
-			all.learnFirst(&e.Leaf.Header, fields)
+			all.learnOutside(header, fields)
 		}
 		return err
 	})

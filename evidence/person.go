@@ -19,7 +19,7 @@ import (
 //
 // A person is whoever a rule calls by an identifier, name, address or number that they ever had, and whoever shares an address with
 // them. A name alone ties nobody to them: of a namesake the name is withheld, not what they said. What they said is withheld also where
-// another source tells it again (same_as), also of a first record that is outside the case.
+// another source tells it again (same_as), also when that is outside the case.
 type acquaintance struct {
 	people  map[identity][]int
 	names   []name
@@ -52,8 +52,9 @@ type gathering struct {
 	traces map[identity]map[said]bool // of everybody: who is withheld is known at the end only. True: the case shows it
 	in     map[guia.StreamID]*circle  // direct and group conversations
 	who    map[guia.RecordID]identity
-	seen   map[guia.RecordID]bool // records that were looked at
-	same   [][2]guia.RecordID
+	seen   map[guia.RecordID]bool            // records that were looked at
+	firsts map[guia.RecordID]bool            // records that one of the case tells again
+	copies map[guia.RecordID][]guia.RecordID // by the first record of the message
 }
 
 // circle is who takes part in a conversation.
@@ -63,7 +64,7 @@ type circle struct {
 }
 
 func newGathering() *gathering {
-	return &gathering{map[identity]map[said]bool{}, map[guia.StreamID]*circle{}, map[guia.RecordID]identity{}, map[guia.RecordID]bool{}, nil}
+	return &gathering{map[identity]map[said]bool{}, map[guia.StreamID]*circle{}, map[guia.RecordID]identity{}, map[guia.RecordID]bool{}, map[guia.RecordID]bool{}, map[guia.RecordID][]guia.RecordID{}}
 }
 
 // learn looks at a record.
@@ -74,8 +75,8 @@ func (g *gathering) learn(header *guia.Header, fields []vault.Disclosure) {
 		g.trace(id, said{value(fields, "sender.name"), value(fields, "sender.address"), value(fields, "sender.phone")}, true)
 		g.who[header.Record] = id
 	}
-	if other, err := guia.ParseID16(value(fields, "same_as")); err == nil {
-		g.same = append(g.same, [2]guia.RecordID{header.Record, other})
+	if first, copied := g.learnCopy(header, fields); copied {
+		g.firsts[first] = true
 	}
 	if !private(fields) {
 		return
@@ -95,8 +96,18 @@ func (g *gathering) learn(header *guia.Header, fields []vault.Disclosure) {
 	}
 }
 
-// learnFirst looks at a record outside the case which one of the case tells again.
-func (g *gathering) learnFirst(header *guia.Header, fields []vault.Disclosure) {
+// learnCopy notes which message a record tells again.
+func (g *gathering) learnCopy(header *guia.Header, fields []vault.Disclosure) (first guia.RecordID, copied bool) {
+	first, err := guia.ParseID16(value(fields, "same_as"))
+	if err == nil {
+		g.copies[first] = append(g.copies[first], header.Record)
+	}
+	return first, err == nil
+}
+
+// learnOutside looks at a record outside the case that tells what one of the case tells.
+func (g *gathering) learnOutside(header *guia.Header, fields []vault.Disclosure) {
+	g.learnCopy(header, fields)
 	if id, known := identityOf(header.Source, fields); known {
 		g.trace(id, said{value(fields, "sender.name"), value(fields, "sender.address"), value(fields, "sender.phone")}, false)
 		g.who[header.Record] = id
@@ -276,9 +287,13 @@ func (a *acquaintance) surroundings(g *gathering) {
 			}
 		}
 	}
-	for _, pair := range g.same {
-		for i, record := range pair {
-			a.twins[record] = union(a.twins[record], a.people[g.who[pair[1-i]]])
+	for first, copies := range g.copies {
+		records, rules := append(copies, first), []int(nil)
+		for _, record := range records {
+			rules = union(rules, a.people[g.who[record]])
+		}
+		for _, record := range records {
+			a.twins[record] = union(a.twins[record], rules)
 		}
 	}
 }

@@ -311,6 +311,34 @@ func TestWhatIsToldAgainIsWithheldAlsoWhenTheFirstIsOutsideTheCase(t *testing.T)
 	}
 }
 
+// Who said it is told by another source only, outside the case: by a copy of the record in the case, or by another copy of its first.
+func TestWhatACopyOutsideTheCaseTellsOfIsWithheld(t *testing.T) {
+	o := newOffice(t)
+	nobody := func(key string) source.Record {
+		r := says(key, "Nobody", "the silver spoon is mine")
+		r.Sender = source.Person{}
+		return r
+	}
+	first := o.bringFrom("mapped", "acme", nobody("1"))
+	copied := o.bringFrom("archive", "acme", nobody("2"))
+	named := says("3", "Chan", "the silver spoon is mine")
+	named.Sender = source.Person{ID: "U0CHAN77", Name: "Chan Tai Man"}
+	o.bring("acme", named)
+	other := says("4", "Ana", "@Chan Tai Man has a fork")
+	for what, in := range map[string]guia.Seq{"the first": first[0], "another copy": copied[0]} {
+		c := o.open(what, append(o.bring("acme", other), in)...)
+		other.Key += "+"
+		if o.build(o.request(c)).told().of("silver spoon") == nil {
+			t.Fatal("what is to be withheld stands nowhere before")
+		}
+		for _, who := range []string{"U0CHAN77", "Chan Tai Man"} {
+			if where := o.build(o.request(c, "person="+who)).told().of("silver spoon"); where != nil {
+				t.Errorf("%s, person=%s: what they said stands in %v", what, who, where)
+			}
+		}
+	}
+}
+
 func TestAttachmentsThatNobodySearchedAreNamed(t *testing.T) {
 	o := newOffice(t)
 	seqs := o.bring("acme",
