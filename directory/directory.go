@@ -330,7 +330,7 @@ func (d *Directory) lock() error {
 }
 
 func (d *Directory) openStores(ctx context.Context, existing bool) (err error) {
-	if d.Main, err = db.Open(ctx, d.mainPath(), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main(), Existing: existing}); err != nil {
+	if d.Main, err = db.Open(ctx, d.mainPath(), db.Options{Durability: TestOnlyDurability, Forgetful: true, Migrations: db.Main(), Existing: existing, Lasting: true}); err != nil {
 		return err
 	}
 	if d.Blobs, err = blob.OpenDir(d.blobPath()); err != nil {

@@ -157,7 +157,7 @@ func TestEveryFileOfADirectoryMissingEmptyOrGarbage(t *testing.T) {
 		"escrow/epoch-1.age":    {"doctor", said{"doctor.escrow.missing", "doctor.escrow.differs", "doctor.escrow.differs"}},
 		"escrow/recipients.txt": {"doctor", said{"doctor.recipients.differ", "doctor.recipients.differ", "doctor.recipients.differ"}},
 	}
-	harmless := []string{"followers/", "lock"}
+	harmless := []string{"followers/", "lock", "guia.db-wal", "guia.db-shm"} // the log of a directory that was closed is empty
 	commands := [][]string{{"check"}, {"doctor"}, {"search", "contract"}, {"import", "b.jsonl", "--mapping", "m.yaml"}}
 	for _, file := range files {
 		name := file

@@ -73,6 +73,9 @@ func (p *program) init(ctx context.Context, login string, recipients []string) (
 	if err != nil {
 		return err
 	}
+	if err := d.Main.Reserve(); err != nil {
+		return err
+	}
 	keys, err := d.Ledger.LogKeys(ctx)
 	if err != nil {
 		return err
