@@ -236,6 +236,10 @@ func (s *session) showCase(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	limits, err := s.scopes(ctx, permit.ActOpen)
+	if err != nil {
+		return err
+	}
 	lines := make([]logLine, 0, len(seqs))
 	for _, seq := range seqs {
 		e, err := s.Ledger.Entry(ctx, seq)
@@ -250,7 +254,9 @@ func (s *session) showCase(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		line.Time, line.Sender, line.Text = event.Fields.Get("time"), senderOf(&event), briefText(&event)
+		if err := s.tell(ctx, &line, &event, limits); err != nil {
+			return err
+		}
 		if s.json {
 			if err := s.emit(line); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"guia"
 	"guia/canon"
 	"guia/ledger"
+	"guia/people"
 	"guia/permit"
 )
 
@@ -104,10 +106,13 @@ type logLine struct {
 
 	Marks []string `json:"marks,omitempty"` // with --marked
 
-	Time   string `json:"time,omitempty"` // with --content
-	Sender string `json:"sender,omitempty"`
-	Text   string `json:"text,omitempty"`
-	Denied bool   `json:"denied,omitempty"` // its content is outside of what the user may see
+	Time            string `json:"time,omitempty"` // with --content
+	Sender          string `json:"sender,omitempty"`
+	SenderKey       string `json:"sender_key,omitempty"`
+	Conversation    string `json:"conversation,omitempty"`
+	ConversationKey string `json:"conversation_key,omitempty"`
+	Text            string `json:"text,omitempty"`
+	Denied          bool   `json:"denied,omitempty"` // its content is outside of what the user may see
 
 	event guia.Event
 }
@@ -186,6 +191,9 @@ func (s *session) marks(ctx context.Context, e ledger.Entry, word string) ([]str
 
 func (s *session) logTable(lines []logLine, o logOptions) {
 	head := []string{s.text("col.seq"), s.text("col.captured"), s.text("col.type"), s.text("col.source"), s.text("col.stream")}
+	if o.content {
+		head[4] = s.text("col.conversation")
+	}
 	if o.marked {
 		head = append(head, s.text("col.mark"))
 	}
@@ -198,6 +206,9 @@ func (s *session) logTable(lines []logLine, o logOptions) {
 	rows := make([][]string, len(lines))
 	for i, l := range lines {
 		rows[i] = []string{strconv.FormatUint(l.Seq, 10), when(l.Captured), l.Type, l.Source, l.Stream[:8] + "/" + strconv.FormatUint(l.Count, 10)}
+		if o.content && l.Conversation != "" {
+			rows[i][4] = clip(l.Conversation, 32)
+		}
 		if o.marked {
 			rows[i] = append(rows[i], strings.Join(l.Marks, " "))
 		}
@@ -323,7 +334,9 @@ func (s *session) reveal(ctx context.Context, lines []logLine) error {
 		if l.Denied = !scopes.allow(&event); l.Denied {
 			continue
 		}
-		l.Time, l.Sender, l.Text = event.Fields.Get("time"), senderOf(&event), briefText(&event)
+		if err := s.tell(ctx, l, &event, scopes); err != nil {
+			return err
+		}
 		opened = append(opened, event.Seq)
 	}
 	if len(opened) == 0 {
@@ -336,6 +349,51 @@ func (s *session) reveal(ctx context.Context, lines []logLine) error {
 		_, err := tx.Record(guia.RecordOpened, f)
 		return err
 	})
+}
+
+// tell fills in what an event says, in the words that people know: a sender of whom it tells only the identifier has the name that the
+// directory, as far as the user may see it, gives them.
+func (s *session) tell(ctx context.Context, l *logLine, e *guia.Event, limits scopes) error {
+	f := e.Fields
+	l.Time, l.Sender, l.SenderKey, l.Text = f.Get("time"), senderOf(e), f.Get("sender.key"), briefText(e)
+	l.Conversation, l.ConversationKey = cmp.Or(f.Get("conversation.name"), f.Get("conversation.key")), f.Get("conversation.key")
+	switch {
+	case e.Source == guia.Own:
+		l.Sender = l.Actor
+	case l.SenderKey != "" && l.Sender == l.SenderKey:
+		name, err := s.nameOf(ctx, e, limits)
+		if err != nil {
+			return err
+		}
+		l.Sender = cmp.Or(name, l.Sender)
+	}
+	return nil
+}
+
+// nameOf is what the sender of an event was called on its day, or else was called last; empty when that is not known.
+func (s *session) nameOf(ctx context.Context, e *guia.Event, limits scopes) (name string, err error) {
+	s.parts.using.RLock()
+	defer s.parts.using.RUnlock()
+	if err := s.searchable(ctx); err != nil {
+		return "", err
+	}
+	history, err := s.parts.people.History(ctx, s.person(e.Source, e.Fields.Get("sender.key")))
+	if err == nil {
+		history, err = s.known(ctx, limits, history)
+	}
+	if err != nil {
+		return "", err
+	}
+	var day people.Day
+	if m, ok := e.Moment(); ok {
+		day = people.DayOf(m.Time)
+	}
+	for i := range history {
+		if h := &history[i]; h.Name != "" && (name == "" || h.From <= day || day == 0) {
+			name = h.Name
+		}
+	}
+	return name, nil
 }
 
 // senderOf is how people know the sender.
