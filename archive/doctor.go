@@ -17,6 +17,7 @@ import (
 	"guia/blob"
 	"guia/directory"
 	"guia/durable"
+	"guia/evidence"
 	"guia/ledger"
 	"guia/proof"
 	"guia/seal"
@@ -89,7 +90,7 @@ const (
 
 // Doctor looks at an open directory and answers one question after another: space, permissions, recovery key, escrow, backups,
 // followers, checkpoints, clock, write-ahead log, unfinished acts, orphans, versions. It reads every leaf, some seconds a million,
-// and decrypts only what Guia itself recorded about backups and escrow copies. It records nothing and repairs nothing. `guia check` says whether what
+// and decrypts only what Guia itself recorded about backups, bundles and escrow copies. It records nothing and repairs nothing. `guia check` says whether what
 // is stored is undamaged; this says whether it is looked after.
 func Doctor(ctx context.Context, d *directory.Directory, followers ...ledger.Follower) (Health, error) {
 	x := &examination{d: d, ctx: ctx, now: time.Now()}
@@ -149,10 +150,8 @@ func (x *examination) readLedger() error {
 	n := &x.h.Numbers
 	n.Types, n.Sources, n.Files, n.Followed = map[string]uint64{}, map[string]uint64{}, map[string]int64{}, map[string]uint64{}
 	x.referred, x.recipients = map[blob.Digest]bool{}, map[string]bool{}
-	open := map[guia.Type]*ledger.Entry{} // intents without outcome
-	outcomes := map[guia.Type]guia.Type{
-		guia.BackupFinished: guia.BackupStarted, guia.BundleExported: guia.BundleStarted, guia.TilesExported: guia.TilesStarted,
-	}
+	open := map[guia.Type]*ledger.Entry{}                                                                               // intents without outcome
+	outcomes := map[guia.Type]guia.Type{guia.BackupFinished: guia.BackupStarted, guia.TilesExported: guia.TilesStarted} // of bundles evidence tells
 	size := x.d.Ledger.Size()
 	err := x.d.Ledger.Entries(x.ctx, 0, size, func(e ledger.Entry) error {
 		n.Events++
@@ -170,12 +169,12 @@ func (x *examination) readLedger() error {
 			return x.ctx.Err()
 		}
 		switch e.Leaf.Type {
-		case guia.BackupStarted, guia.BundleStarted, guia.TilesStarted:
+		case guia.BackupStarted, guia.TilesStarted:
 			if earlier := open[e.Leaf.Type]; earlier != nil {
 				x.unfinished = append(x.unfinished, *earlier)
 			}
 			open[e.Leaf.Type] = &e
-		case guia.BackupFinished, guia.BundleExported, guia.TilesExported:
+		case guia.BackupFinished, guia.TilesExported:
 			delete(open, outcomes[e.Leaf.Type])
 			if e.Leaf.Type == guia.BackupFinished {
 				event, err := x.d.Vault.Read(x.ctx, e.Seq, e.Leaf.Header, e.Row)
@@ -462,11 +461,18 @@ func (x *examination) log() error {
 }
 
 func (x *examination) intents() error {
+	bundles, err := evidence.Unfinished(x.ctx, x.d.Ledger)
+	if err != nil {
+		return err
+	}
 	for _, e := range x.unfinished {
-		act, _, _ := strings.Cut(string(e.Leaf.Type), ".") // backup, bundle, tiles
+		act, _, _ := strings.Cut(string(e.Leaf.Type), ".") // backup, tiles
 		x.find("intents", Warn, act, uint64(e.Seq), e.Leaf.Captured.Format(time.RFC3339))
 	}
-	if len(x.unfinished) == 0 {
+	for _, b := range bundles {
+		x.find("intents", Warn, "bundle", uint64(b.Started), b.At.Format(time.RFC3339))
+	}
+	if len(x.unfinished)+len(bundles) == 0 {
 		x.find("intents", OK, "ok")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"guia"
 	"guia/archive"
+	"guia/canon"
 	"guia/guiatest"
 	"guia/lang"
 	"guia/ledger"
@@ -99,6 +100,27 @@ func TestDoctorFindsWhatIsNeglected(t *testing.T) {
 	c.backup(t) // a later one that ended does not make the earlier one whole
 	if n := strings.Count(keysOfFindings(examine(t, c)), "doctor.intents."); n != 3 {
 		t.Errorf("%d of 3 interrupted acts are told", n)
+	}
+
+	record := func(kind guia.Type, seqs ...guia.Seq) (seq guia.Seq) {
+		must(t, c.Ledger.Do(ctx, c.Owner, permit.ActExport, func(tx *ledger.Tx) (err error) {
+			var f guia.Fields
+			f.Set("seqs", canon.FormatSeqs(seqs))
+			seq, err = tx.Record(kind, f)
+			return err
+		}))
+		return seq
+	}
+	one, other := record(guia.BundleStarted), record(guia.BundleStarted) // at the same time
+	record(guia.BundleExported, one)
+	var told []any
+	for _, f := range examine(t, c).Findings {
+		if f.Key == "doctor.intents.bundle" {
+			told = append(told, f.Args[0])
+		}
+	}
+	if len(told) != 2 || told[1] != uint64(other) {
+		t.Errorf("bundles %v are told, want one from before and %d, whose end is not that of %d", told, other, one)
 	}
 
 	expect("orphans", archive.OK, "orphans.ok")
