@@ -158,8 +158,10 @@ func (r *restore) check(ctx context.Context) (err error) {
 	f.Set("digest", fmt.Sprintf("sha256:%x %d", r.m.Digest, len(r.m.text())))
 	f.SetBytes("checkpoint", note)
 	f.Set("count", fmt.Sprint(r.m.Size))
-	_, err = d.RecordOwn(ctx, guia.BackupRestored, f)
-	return err
+	return d.Ledger.Own(ctx, func(tx *ledger.Tx) error {
+		_, err := tx.Record(guia.BackupRestored, f)
+		return err
+	})
 }
 
 // discard removes the unfinished directory. Its epoch key is overwritten first.

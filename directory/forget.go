@@ -17,7 +17,6 @@ import (
 	"guia/intake"
 	"guia/ledger"
 	"guia/permit"
-	"guia/vault"
 )
 
 // Subject is a natural person, as one source knows them, whose content is to be forgotten. It is personal.
@@ -293,67 +292,25 @@ func (d *Directory) removeFollowers(context.Context) error {
 
 // recordEnd records that the keys are gone. Nobody acts: the act was recorded when it was permitted.
 func (d *Directory) recordEnd(ctx context.Context, doomed []uint64, escrow []byte, recipients []string) error {
-	outcome := func(f *guia.Fields) { f.Set("act", string(permit.ActForget)); f.Set("act.outcome", "done") }
-	var ended, rotated guia.Fields
-	outcome(&ended)
-	ended.Set("count", fmt.Sprint(len(doomed)))
-	outcome(&rotated)
-	facts := []fact{{guia.EpochRotated, rotated}, {guia.KeysDestroyed, ended}}
-	if escrow != nil {
-		written := escrowFields(escrow, recipients)
-		outcome(&written)
-		facts = append(facts, fact{guia.EscrowWritten, written})
+	outcome := func(f guia.Fields) guia.Fields {
+		f.Set("act", string(permit.ActForget))
+		f.Set("act.outcome", "done")
+		return f
 	}
-	sealed, err := d.sealOwn(ctx, facts)
-	if err != nil {
-		return err
-	}
-	return d.Ledger.Batch(ctx, 0, func(tx *ledger.Tx) error {
-		if _, err := tx.Append(sealed...); err != nil {
+	return d.Ledger.Own(ctx, func(tx *ledger.Tx) error {
+		if _, err := tx.Record(guia.EpochRotated, outcome(nil)); err != nil {
 			return err
+		}
+		ended := outcome(nil)
+		ended.Set("count", fmt.Sprint(len(doomed)))
+		if _, err := tx.Record(guia.KeysDestroyed, ended); err != nil {
+			return err
+		}
+		if escrow != nil {
+			if _, err := tx.Record(guia.EscrowWritten, outcome(escrowFields(escrow, recipients))); err != nil {
+				return err
+			}
 		}
 		return d.Vault.Undoom(tx.Tx, doomed)
 	})
-}
-
-// fact is an event of Guia itself in which nobody acts.
-type fact struct {
-	kind   guia.Type
-	fields guia.Fields
-}
-
-// RecordOwn records something that happened in Guia itself without an actor, such as the end of what a crash interrupted.
-func (d *Directory) RecordOwn(ctx context.Context, kind guia.Type, fields guia.Fields) (guia.Seq, error) {
-	sealed, err := d.sealOwn(ctx, []fact{{kind, fields}})
-	if err != nil {
-		return 0, err
-	}
-	seqs, err := d.Ledger.Append(ctx, sealed...)
-	if err != nil {
-		return 0, err
-	}
-	return seqs[0], nil
-}
-
-func (d *Directory) sealOwn(ctx context.Context, facts []fact) ([]vault.Sealed, error) {
-	const acts = "acts" // the stream and class of what happens in Guia itself
-	contents := make([]*vault.Content, len(facts))
-	for i, f := range facts {
-		c := &vault.Content{Header: guia.Header{Type: f.kind, Source: guia.Own, Record: guia.NewRecordID()}, Fields: f.fields, Class: acts, Stream: acts}
-		c.Fields.Set("channel", string(guia.ChannelOwn))
-		c.Fields.Set("class", acts)
-		c.Fields.Set("tier", string(guia.TierInternal))
-		contents[i] = c
-	}
-	keys, err := d.Vault.Keys(ctx, contents)
-	if err != nil {
-		return nil, err
-	}
-	sealed := make([]vault.Sealed, len(contents))
-	for i, c := range contents {
-		if sealed[i], err = d.Vault.Put(ctx, keys, c); err != nil {
-			return nil, err
-		}
-	}
-	return sealed, nil
 }

@@ -332,6 +332,18 @@ func (l *Ledger) Batch(ctx context.Context, weight int, fn func(*Tx) error) erro
 	return l.submit(&job{ctx: ctx, weigh: weight, nest: true, run: fn})
 }
 
+// Own is [Ledger.Batch] for what happens in Guia itself and nobody does, such as the end of what a crash interrupted: fn may record it.
+func (l *Ledger) Own(ctx context.Context, fn func(*Tx) error) error {
+	keys, err := l.actKeys(ctx, guia.PersonID{})
+	if err != nil {
+		return err
+	}
+	return l.submit(&job{ctx: ctx, nest: true, run: func(tx *Tx) error {
+		tx.keys = keys
+		return fn(tx)
+	}})
+}
+
 // Do carries out one act of a user: it checks the permission, runs fn and commits what fn wrote and recorded, or nothing. A refused
 // act is recorded too (act.refused) and the refusal returned, also when fn refuses (denied or blocked). fn runs in the writer, does no
 // I/O of its own and is quick. Nobody has approved the act, whatever the actor says: what needs a second person where there is one
@@ -457,7 +469,9 @@ func (tx *Tx) Record(t guia.Type, fields guia.Fields) (guia.Seq, error) {
 	f.Set("channel", string(guia.ChannelOwn))
 	f.Set("class", acts)
 	f.Set("tier", string(guia.TierInternal))
-	f.Set("act", string(tx.act))
+	if tx.act != "" {
+		f.Set("act", string(tx.act))
+	}
 	if tx.marks != "" {
 		f.Set("mark", tx.marks)
 	}
