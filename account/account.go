@@ -159,24 +159,29 @@ func (d *Desk) Revoke(ctx context.Context, actor guia.Actor, login string, g per
 	})
 }
 
-// Ask asks for the approval of a second person for an act that the actor may do, and returns the request's number. argument binds the
-// approval to one object of the act.
-func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argument string) (id string, err error) {
+// Ask asks for the approval of a second person for an act that the actor may do, and returns the request. argument binds the approval to
+// one object of the act. Where the actor has asked for the same before, and the request is open or its approval unused, that one is
+// returned, open says so, and nothing is recorded.
+func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argument string) (r permit.Request, open bool, err error) {
 	if !permit.NeedsSecond(act) {
-		return "", guia.Refuse(guia.Invalid, "account.no_second", string(act))
+		return r, false, guia.Refuse(guia.Invalid, "account.no_second", string(act))
 	}
 	err = d.ledger.DoAsking(ctx, actor, act, func(tx *ledger.Tx) error {
 		var err error
-		if id, err = permit.Ask(tx.Tx, actor.User, act, argument); err != nil {
+		if r, open, err = permit.Open(tx.Tx, actor.User, act, argument); err != nil || open {
+			return err
+		}
+		r = permit.Request{Act: act, Argument: argument, AskedBy: actor.User, State: "asked"}
+		if r.ID, err = permit.Ask(tx.Tx, actor.User, act, argument); err != nil {
 			return err
 		}
 		var f guia.Fields
-		f.Set("name", id)
+		f.Set("name", r.ID)
 		f.Set("act.outcome", "asked")
 		_, err = tx.Record(guia.ApprovalAsked, f)
 		return err
 	})
-	return id, err
+	return r, open, err
 }
 
 // Answer approves or refuses what somebody else asked for.

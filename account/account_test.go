@@ -152,19 +152,33 @@ func TestApprovals(t *testing.T) {
 	bea := o.hire(t, "bea", permit.Approver)
 	rui := o.hire(t, "rui", permit.Reviewer)
 
-	_, err := o.Ask(ctx, o.ana, permit.ActSearch, "")
+	_, _, err := o.Ask(ctx, o.ana, permit.ActSearch, "")
 	wantKind(t, err, guia.Invalid)
-	_, err = o.Ask(ctx, rui, permit.ActRotateLog, "")
+	_, _, err = o.Ask(ctx, rui, permit.ActRotateLog, "")
 	wantKind(t, err, guia.Denied)
 	if e := o.last(t, 1)[0]; e.Type != guia.ActRefused || e.Fields.Get("approver") != "" || e.Fields.Get("actor") != rui.User.String() {
 		t.Errorf("the refused request was recorded as %v with approver %q", e.Type, e.Fields.Get("approver"))
 	}
 
-	id, err := o.Ask(ctx, o.ana, permit.ActRotateLog, "")
+	r, _, err := o.Ask(ctx, o.ana, permit.ActRotateLog, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := o.last(t, 1)[0]; e.Type != guia.ApprovalAsked || e.Fields.Get("approver") != "" || e.Fields.Get("act") != string(permit.ActRotateLog) || e.Fields.Get("name") != id {
+	id := r.ID
+	size := o.dir.Ledger.Size()
+	if again, open, err := o.Ask(ctx, o.ana, permit.ActRotateLog, ""); err != nil || !open || again != r {
+		t.Errorf("asked again: %v %v %v, want the open request", again, open, err)
+	}
+	if other, open, err := o.Ask(ctx, o.ana, permit.ActForget, ""); err != nil || open || other.ID == id {
+		t.Errorf("asked for something else: %v %v %v", other, open, err)
+	}
+	if now := o.dir.Ledger.Size(); now != size+1 {
+		t.Errorf("%d events, want one more than %d", now, size)
+	}
+	if other, open, err := o.Ask(ctx, o.ana, permit.ActRotateLog, "of another log"); err != nil || open || other.ID == id {
+		t.Errorf("asked about another object: %v %v %v", other, open, err)
+	}
+	if e := o.last(t, 3)[0]; e.Type != guia.ApprovalAsked || e.Fields.Get("approver") != "" || e.Fields.Get("act") != string(permit.ActRotateLog) || e.Fields.Get("name") != id {
 		t.Errorf("recorded %v with approver %q", e.Type, e.Fields.Get("approver"))
 	}
 	_, err = o.Answer(ctx, o.ana, id, true)

@@ -383,18 +383,18 @@ func TestASpentApprovalIsNotUnspentUnnoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := desk.Ask(ctx, d.Owner, permit.ActRotateLog, "")
+	request, _, err := desk.Ask(ctx, d.Owner, permit.ActRotateLog, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := desk.Answer(ctx, guiatest.ActorOf(rui), request, true); err != nil {
+	if _, err := desk.Answer(ctx, guiatest.ActorOf(rui), request.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	d.Reopen()
 	d.Shut()
 	before := readImage(t, d.Path)
 	d = guiatest.Open(t, d.Path)
-	if _, err := d.Ledger.RotateKey(ctx, d.Owner, request); err != nil {
+	if _, err := d.Ledger.RotateKey(ctx, d.Owner, request.ID); err != nil {
 		t.Fatal(err)
 	}
 	d.Shut()

@@ -372,6 +372,21 @@ func Ask(tx *db.Tx, by guia.PersonID, act Act, argument string) (string, error) 
 	return id, err
 }
 
+// Open returns the request of the same user for the same act and argument that nobody has answered yet, or whose approval was not used,
+// and whether there is one.
+func Open(tx *db.Tx, by guia.PersonID, act Act, argument string) (r Request, found bool, err error) {
+	var id string
+	err = tx.QueryRow(`SELECT id FROM permit_request WHERE asked_by = ? AND act = ? AND argument = ? AND state IN ('asked', 'approved')
+		ORDER BY state, id LIMIT 1`, []any{by.String(), string(act), argument}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, false, nil
+	}
+	if err == nil {
+		r, err = request(tx, id)
+	}
+	return r, err == nil, err
+}
+
 // Answer approves or refuses a request. Whoever asked cannot answer.
 func Answer(tx *db.Tx, id string, by guia.PersonID, approve bool) (Request, error) {
 	r, err := request(tx, id)

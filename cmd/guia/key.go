@@ -99,11 +99,16 @@ func (s *session) keyStatus(ctx context.Context, vkeyOnly bool) error {
 func (s *session) rotateLog(ctx context.Context, approval string) error {
 	vkey, err := s.Ledger.RotateKey(ctx, s.actor, approval)
 	if refusal, ok := errors.AsType[*guia.Refusal](err); ok && refusal.Key == "permit.second" {
-		id, err := account.Open(s.Ledger).Ask(ctx, s.actor, permit.ActRotateLog, "")
-		if err != nil {
+		r, open, err := account.Open(s.Ledger).Ask(ctx, s.actor, permit.ActRotateLog, "")
+		switch {
+		case err != nil:
 			return err
+		case !open:
+			return guia.Refuse(guia.Blocked, "key.asked", r.ID)
+		case r.State == "approved":
+			return guia.Refuse(guia.Blocked, "key.approved_before", r.ID)
 		}
-		return guia.Refuse(guia.Blocked, "key.asked", id)
+		return guia.Refuse(guia.Blocked, "key.asked_before", r.ID)
 	}
 	if err != nil {
 		return err

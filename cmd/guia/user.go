@@ -173,14 +173,25 @@ func (p *program) userRequestCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "request ACT", Args: needs(1, 1)}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.inside(func(ctx context.Context, s *session) error {
-			id, err := account.Open(s.Ledger).Ask(ctx, s.actor, permit.Act(args[0]), "")
+			r, open, err := account.Open(s.Ledger).Ask(ctx, s.actor, permit.Act(args[0]), "")
 			if err != nil {
 				return err
 			}
 			if s.json {
-				return s.emit(map[string]string{"request": id})
+				return s.emit(struct {
+					Request string `json:"request"`
+					State   string `json:"state"`
+					Open    bool   `json:"asked_before"`
+				}{r.ID, r.State, open})
 			}
-			s.say("user.asked", id)
+			switch {
+			case !open:
+				s.say("user.asked", r.ID)
+			case r.State == "approved":
+				s.say("user.approved_before", r.ID)
+			default:
+				s.say("user.asked_before", r.ID)
+			}
 			return nil
 		})(cmd, args)
 	}
