@@ -18,6 +18,7 @@ import (
 	"guia/directory"
 	"guia/durable"
 	"guia/evidence"
+	"guia/lang"
 	"guia/ledger"
 	"guia/proof"
 	"guia/seal"
@@ -241,24 +242,13 @@ func (x *examination) disk() error {
 	n.Free = free
 	switch need := n.Files[databaseName]; {
 	case free < leastFree || free < 2*need:
-		x.find("disk", Bad, "full", bytesOf(free), bytesOf(max(leastFree, 3*need)))
+		x.find("disk", Bad, "full", lang.Bytes(free), lang.Bytes(max(leastFree, 3*need)))
 	case free < 3*need || free < 5*leastFree:
-		x.find("disk", Warn, "low", bytesOf(free), bytesOf(max(5*leastFree, 3*need)))
+		x.find("disk", Warn, "low", lang.Bytes(free), lang.Bytes(max(5*leastFree, 3*need)))
 	default:
-		x.find("disk", OK, "ok", bytesOf(free))
+		x.find("disk", OK, "ok", lang.Bytes(free))
 	}
 	return nil
-}
-
-// bytesOf writes a size for people.
-func bytesOf(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d KB", (n+1023)>>10)
 }
 
 // permissions demands that nobody else can read what is plaintext or a key.
@@ -453,7 +443,7 @@ func (x *examination) clock() error {
 
 func (x *examination) log() error {
 	if n := x.h.Numbers.Files[databaseName+"-wal"]; n > largeLog {
-		x.find("log", Warn, "large", bytesOf(n))
+		x.find("log", Warn, "large", lang.Bytes(n))
 		return nil
 	}
 	x.find("log", OK, "ok")
@@ -519,7 +509,7 @@ func (x *examination) orphans() error {
 		return err
 	}
 	if orphans+temps > 0 {
-		x.find("orphans", Warn, "found", orphans, temps, bytesOf(size))
+		x.find("orphans", Warn, "found", orphans, temps, lang.Bytes(size))
 		return nil
 	}
 	x.find("orphans", OK, "ok")

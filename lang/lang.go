@@ -112,7 +112,7 @@ func Text(l Language, key string, args ...any) string {
 	if l == SimplifiedChinese { // before the places are filled: what users wrote stays as they wrote it
 		sentence = Simplify(mainland().Replace(sentence))
 	}
-	return fill(sentence, args)
+	return fill(l, sentence, args)
 }
 
 // mainland replaces the words of zh-Hans.txt.
@@ -150,7 +150,7 @@ func Keys() []string {
 }
 
 // fill replaces the places: {0} by the first argument, {0|record|records} by the word for as many as it says.
-func fill(sentence string, args []any) string {
+func fill(l Language, sentence string, args []any) string {
 	if len(args) == 0 {
 		return sentence
 	}
@@ -169,6 +169,10 @@ func fill(sentence string, args []any) string {
 			b.WriteByte('{')
 			rest = sentence[1:]
 		case one == "" && other == "":
+			if size, ok := args[n].(Bytes); ok {
+				b.WriteString(size.In(l))
+				break
+			}
 			fmt.Fprint(&b, args[n])
 		case fmt.Sprint(args[n]) == "1":
 			b.WriteString(one)

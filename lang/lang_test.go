@@ -191,7 +191,7 @@ func TestEveryKeyInTheCodeExists(t *testing.T) {
 }
 
 func TestPlacesAreFilledAndUsersWordsAreNotConverted(t *testing.T) {
-	if got := fill("{0} of {1}: {0}", []any{"{1}", 7}); got != "{1} of 7: {1}" {
+	if got := fill(English, "{0} of {1}: {0}", []any{"{1}", 7}); got != "{1} of 7: {1}" {
 		t.Errorf("got %q", got)
 	}
 	for in, want := range map[string]Language{"pt_PT.UTF-8": Portuguese, "zh_MO": TraditionalChinese, "zh-Hans": SimplifiedChinese, "zh_CN.utf8": SimplifiedChinese, "C.UTF-8": English} {

@@ -66,7 +66,7 @@ func TestPlacesAreFilledOnceWithWhatIsGiven(t *testing.T) {
 		{"{\"error\":{0}} {x} {", []any{7}, "{\"error\":7} {x} {"},
 		{"{0|one} {-1} {0|a|b|c}", []any{7}, "{0|one} {-1} {0|a|b|c}"},
 	} {
-		if got := fill(c.sentence, c.args); got != c.want {
+		if got := fill(English, c.sentence, c.args); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.sentence, got, c.want)
 		}
 	}

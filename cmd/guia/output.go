@@ -217,24 +217,7 @@ func (p *program) number(n int64) string {
 }
 
 // decimal writes a number with one digit behind the point, or the comma.
-func (p *program) decimal(f float64) string {
-	s := fmt.Sprintf("%.1f", f)
-	if p.language == lang.Portuguese {
-		s = strings.Replace(s, ".", ",", 1)
-	}
-	return s
-}
+func (p *program) decimal(f float64) string { return lang.Decimal(p.language, f) }
 
 // size writes a number of bytes for people.
-func (p *program) size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, i := float64(n)/unit, 0
-	for value >= 999.95 && i < 4 {
-		value /= unit
-		i++
-	}
-	return fmt.Sprintf("%s %ciB", p.decimal(value), "KMGTP"[i])
-}
+func (p *program) size(n int64) string { return lang.Bytes(n).In(p.language) }
