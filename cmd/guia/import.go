@@ -263,6 +263,10 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	if s.json {
 		return s.emit(result)
 	}
+	if at.Counts == (intake.Counts{}) {
+		s.say("import.empty", path)
+		return nil
+	}
 	s.tellImport(result)
 	return nil
 }

@@ -106,6 +106,10 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	if p.json {
 		return p.emit(l)
 	}
+	if l.Records == 0 {
+		p.say("import.empty", path)
+		return nil
+	}
 	p.say("import.dry", p.number(l.Records), l.Source)
 	p.counts(l.Types)
 	if len(l.Marks) > 0 {
@@ -122,7 +126,7 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	}
 	p.table([]string{p.text("col.time"), p.text("col.sender"), p.text("col.conversation"), p.text("col.type"), p.text("col.text")}, rows)
 	p.print("\n")
-	if l.Records > 0 && l.Types[string(guia.SourceGap)] == l.Records {
+	if l.Types[string(guia.SourceGap)] == l.Records {
 		p.say("import.only_gaps")
 	} else {
 		p.say("import.dry_next")
