@@ -42,14 +42,15 @@ const identityClass = "identity"
 
 // Vault keeps the content of one data directory. Methods may be called by many goroutines.
 type Vault struct {
-	keys  *seal.Keeper
-	blobs blob.Store
-	db    *db.DB
+	keys   *seal.Keeper
+	blobs  blob.Store
+	db     *db.DB
+	recent *recent
 }
 
 // Open returns the vault over the keys, blobs and main database of one directory. It does not own them.
 func Open(keys *seal.Keeper, blobs blob.Store, main *db.DB) *Vault {
-	return &Vault{keys, blobs, main}
+	return &Vault{keys, blobs, main, newRecent()}
 }
 
 // Content is what goes into the vault for one event: its header (without stream and counter, which the ledger gives), its fields
@@ -210,6 +211,7 @@ func (v *Vault) Put(ctx context.Context, keys Keys, c *Content) (Sealed, error) 
 		room.row = into.key.Seal(room.row, room.body, into.context)
 	}
 	s.Row = bytes.Clone(room.row)
+	v.recent.put(c.Header.Record, s.Row, c.Fields)
 	return s, nil
 }
 
@@ -297,6 +299,9 @@ func (v *Vault) Read(ctx context.Context, seq guia.Seq, header guia.Header, row 
 
 // ReadWithoutRaw is [Vault.Read] without the bytes as received, for followers.
 func (v *Vault) ReadWithoutRaw(ctx context.Context, seq guia.Seq, header guia.Header, row []byte) (guia.Event, error) {
+	if fields, ok := v.recent.take(header.Record, row); ok {
+		return guia.Event{Seq: seq, Header: header, Fields: fields}, nil
+	}
 	return v.read(ctx, seq, header, row, guia.SlotContent)
 }
 
