@@ -12,6 +12,7 @@ package account
 
 import (
 	"context"
+	"time"
 
 	"guia"
 	"guia/ledger"
@@ -182,6 +183,42 @@ func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argume
 		return err
 	})
 	return r, open, err
+}
+
+// Asked is a request and what was said when it was asked.
+type Asked struct {
+	permit.Request
+	At     time.Time
+	Reason string // empty when none was given, or it was erased
+}
+
+// Requests returns the requests that are open and the approvals that were not used, with the reasons given for them: it is for whoever
+// may approve. They are found by their leaves, and only they are decrypted.
+func (d *Desk) Requests(ctx context.Context) ([]Asked, error) {
+	open, err := permit.Requests(ctx, d.ledger.Database())
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	seqs, err := d.ledger.OfType(ctx, 0, d.ledger.Size(), guia.ApprovalAsked)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Asked, len(open))
+	for i, r := range open {
+		all[i].Request = r
+	}
+	for _, seq := range seqs {
+		e, err := d.ledger.Event(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			if e.Source == guia.Own && all[i].ID == e.Fields.Get("name") {
+				all[i].At, all[i].Reason = e.Captured, e.Fields.Get("reason")
+			}
+		}
+	}
+	return all, nil
 }
 
 // Answer approves or refuses what somebody else asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -211,7 +212,7 @@ func (s *session) listRequests(ctx context.Context) error {
 	if err := s.may(ctx, act); err != nil {
 		return err
 	}
-	requests, err := permit.Requests(ctx, s.Main)
+	requests, err := account.Open(s.Ledger).Requests(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,25 +223,32 @@ func (s *session) listRequests(ctx context.Context) error {
 	var rows [][]string
 	for _, r := range requests {
 		by := logins[r.AskedBy.String()]
+		if len(approves) == 0 { // a reason is told to whoever is to judge it
+			r.Reason = ""
+		}
 		if s.json {
 			err := s.emit(struct {
-				Request string `json:"request"`
-				Act     string `json:"act"`
-				By      string `json:"by"`
-				State   string `json:"state"`
-			}{r.ID, string(r.Act), by, r.State})
+				Request  string `json:"request"`
+				Act      string `json:"act"`
+				Argument string `json:"argument,omitempty"`
+				By       string `json:"by"`
+				At       string `json:"at"`
+				State    string `json:"state"`
+				Reason   string `json:"reason,omitempty"`
+			}{r.ID, string(r.Act), r.Argument, by, r.At.UTC().Format(time.RFC3339), r.State, r.Reason})
 			if err != nil {
 				return err
 			}
 		}
-		rows = append(rows, []string{r.ID, string(r.Act), by, r.State})
+		what := string(r.Act) + ": " + s.text("user.asks."+string(r.Act))
+		rows = append(rows, []string{r.ID, what, by, when(r.At.UTC().Format(time.RFC3339)), r.State, plain(r.Reason)})
 	}
 	switch {
 	case s.json:
 	case len(rows) == 0:
 		s.say("user.no_requests")
 	default:
-		s.table([]string{s.text("col.request"), s.text("col.act"), s.text("col.who"), s.text("col.state")}, rows)
+		s.table([]string{s.text("col.request"), s.text("col.act"), s.text("col.who"), s.text("col.time"), s.text("col.state"), s.text("col.reason")}, rows)
 	}
 	return nil
 }
