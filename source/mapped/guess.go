@@ -34,25 +34,27 @@ var words = []struct {
 	target string
 	names  []string
 }{
-	{"key", []string{"id", "messageid", "msgid", "uuid", "消息id", "訊息id", "訊息編號", "消息编号", "消息編號", "編號", "编号", "identificador", "codigo", "iddamensagem", "idmensagem"}},
+	{"key", []string{"id", "messageid", "msgid", "uuid", "消息id", "訊息id", "訊息編號", "消息编号", "消息編號", "編號", "编号", "identificador", "codigo", "iddamensagem", "idmensagem", "recordid", "訊息識別碼", "消息标识"}},
 	{"time", []string{
 		"timestamp", "datetime", "sentat", "senton", "createdat", "createtime", "sendtime", "senttime", "messagetime", "msgtime", "ts", "發送時間", "发送时间", "傳送時間", "傳送日期", "消息时间", "訊息時間",
 		"日期時間", "日期时间", "發送日期", "发送日期", "創建時間", "创建时间", "建立時間", "dataehora", "datahora", "datadeenvio", "horadeenvio", "enviadoem", "criadoem", "time", "時間", "时间", "date", "日期", "data", "created", "sent", "hora",
+		"dateandtime", "dateutc", "datesent", "sentdate", "senddate", "messagedate", "createddate", "createdtime", "creationdate", "postedat", "發件時間", "发件时间", "發言時間", "发言时间", "發佈時間", "发布时间", "寄件日期", "datadecriacao", "datadamensagem", "horadamensagem", "momento",
 	}},
 	{"sender.key", []string{"senderid", "userid", "fromid", "authorid", "senderuserid", "staffid", "employeeid", "發送人id", "发送人id", "發送者id", "发送者id", "用戶id", "用户id", "員工編號", "员工编号", "工號", "工号", "iddoremetente", "idremetente", "iddoutilizador", "idusuario"}},
 	{"sender.name", []string{
 		"sender", "sendername", "senderfullname", "sendernick", "from", "author", "authorname", "fromname", "user", "username", "displayname", "nickname", "發送人", "发送人", "發送者", "发送者", "發件人", "发件人", "寄件者", "寄件人", "傳送者",
 		"傳送人", "發言人", "发言人", "作者", "用戶", "用户", "姓名", "暱稱", "昵称", "成員", "成员", "remetente", "autor", "de", "enviadopor", "utilizador", "usuario", "nomedoremetente", "nome", "name",
+		"fromuser", "sentby", "postedby", "writtenby", "發言者", "发言者", "發送人姓名", "发送人姓名", "發送者姓名", "发送者姓名", "發送人暱稱", "发送人昵称", "員工姓名", "员工姓名", "emissor", "enviadode", "publicadopor", "nomedoutilizador",
 	}},
-	{"sender.address", []string{"email", "senderemail", "fromemail", "emailaddress", "fromaddress", "mail", "郵箱", "邮箱", "電郵", "电邮", "電子郵件", "电子邮件", "電郵地址", "correio", "correioeletronico", "enderecodeemail", "emaildoremetente"}},
-	{"sender.phone", []string{"phone", "mobile", "telephone", "phonenumber", "tel", "電話", "电话", "手機", "手机", "手機號碼", "手机号", "手机号码", "電話號碼", "telefone", "telemovel", "celular"}},
+	{"sender.address", []string{"email", "senderemail", "fromemail", "emailaddress", "fromaddress", "mail", "郵箱", "邮箱", "電郵", "电邮", "電子郵件", "电子邮件", "電郵地址", "correio", "correioeletronico", "enderecodeemail", "emaildoremetente", "發件人郵箱", "发件人邮箱", "寄件者電郵", "emaildoautor"}},
+	{"sender.phone", []string{"phone", "mobile", "telephone", "phonenumber", "tel", "電話", "电话", "手機", "手机", "手機號碼", "手机号", "手机号码", "電話號碼", "telefone", "telemovel", "celular", "手機號", "移动电话", "流動電話", "numerodetelefone", "numerodetelemovel"}},
 	{"sender.title", []string{"jobtitle", "position", "職位", "职位", "職務", "职务", "職稱", "cargo", "funcao", "categoria"}},
-	{"department", []string{"department", "dept", "部門", "部门", "departamento"}},
-	{"text", []string{"content", "text", "message", "body", "msg", "contents", "messagetext", "messagecontent", "內容", "内容", "訊息", "消息", "信息", "訊息內容", "消息內容", "消息内容", "聊天内容", "聊天內容", "正文", "文本", "mensagem", "conteudo", "texto", "corpo", "corpodamensagem"}},
-	{"subject", []string{"subject", "title", "主題", "主题", "標題", "标题", "assunto", "titulo"}},
-	{"stream", []string{"conversationid", "channelid", "chatid", "groupid", "roomid", "openconversationid", "會話id", "会话id", "群id", "群組id", "idconversa", "iddaconversa", "idcanal"}},
-	{"stream.name", []string{"conversation", "channel", "chat", "group", "room", "conversationname", "channelname", "chatname", "groupname", "群組", "群组", "群名", "群名稱", "群名称", "群聊", "會話", "会话", "會話名稱", "会话名称", "頻道", "频道", "聊天室", "對話", "对话", "conversa", "canal", "grupo", "sala"}},
-	{"recipients", []string{"to", "recipients", "recipient", "receiver", "receivers", "收件人", "收件者", "接收人", "接收者", "destinatario", "destinatarios", "para"}},
+	{"department", []string{"department", "dept", "部門", "部门", "departamento", "departmentname", "部門名稱", "部门名称", "nomedodepartamento"}},
+	{"text", []string{"content", "text", "message", "body", "msg", "contents", "messagetext", "messagecontent", "內容", "内容", "訊息", "消息", "信息", "訊息內容", "消息內容", "消息内容", "聊天内容", "聊天內容", "正文", "文本", "mensagem", "conteudo", "texto", "corpo", "corpodamensagem", "bodytext", "messagebody", "comment", "post", "內文", "内文", "發言內容", "发言内容", "發送內容", "发送内容", "郵件內容", "邮件内容", "conteudodamensagem", "textodamensagem", "comentario"}},
+	{"subject", []string{"subject", "title", "主題", "主题", "標題", "标题", "assunto", "titulo", "主旨", "郵件主題", "邮件主题"}},
+	{"stream", []string{"conversationid", "channelid", "chatid", "groupid", "roomid", "openconversationid", "會話id", "会话id", "群id", "群組id", "idconversa", "iddaconversa", "idcanal", "conversationkey", "對話id", "对话id", "頻道id", "频道id", "聊天室id", "iddocanal", "iddogrupo"}},
+	{"stream.name", []string{"conversation", "channel", "chat", "group", "room", "conversationname", "channelname", "chatname", "groupname", "群組", "群组", "群名", "群名稱", "群名称", "群聊", "會話", "会话", "會話名稱", "会话名称", "頻道", "频道", "聊天室", "對話", "对话", "conversa", "canal", "grupo", "sala", "roomname", "chatroom", "chatsession", "chattitle", "grouptitle", "群聊名稱", "群聊名称", "群組名稱", "群组名称", "對話名稱", "对话名称", "頻道名稱", "频道名称", "nomedogrupo", "nomedaconversa", "nomedocanal"}},
+	{"recipients", []string{"to", "recipients", "recipient", "receiver", "receivers", "收件人", "收件者", "接收人", "接收者", "destinatario", "destinatarios", "para", "touser", "sentto", "收訊人", "收信人", "enviadopara"}},
 	{"reply_to", []string{"replyto", "replytoid", "inreplyto", "replytomessageid", "quotedmessageid", "回覆", "回复", "回覆id", "回复id", "respostaa", "emrespostaa"}},
 	{"thread", []string{"threadid", "thread", "threadts", "rootid"}},
 	{"file.name", []string{"filename", "attachment", "attachments", "file", "附件", "文件名", "文件", "檔案", "檔案名稱", "附件名稱", "附件名称", "anexo", "anexos", "ficheiro", "arquivo"}},
@@ -60,8 +62,8 @@ var words = []struct {
 
 // Columns that hold the day and the time of day apart.
 var (
-	dayWords  = []string{"date", "日期", "data", "發送日期", "发送日期", "datadeenvio"}
-	hourWords = []string{"time", "時間", "时间", "hora", "發送時間", "发送时间", "horadeenvio", "horas"}
+	dayWords  = []string{"date", "日期", "data", "發送日期", "发送日期", "datadeenvio", "sentdate", "messagedate", "dia"}
+	hourWords = []string{"time", "時間", "时间", "hora", "發送時間", "发送时间", "horadeenvio", "horas", "senttime", "messagetime", "時刻", "时刻"}
 )
 
 // fold makes names comparable: lower case, without accents, spaces and punctuation.

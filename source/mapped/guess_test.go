@@ -87,3 +87,63 @@ func TestGuessFindsWhatPeopleWrite(t *testing.T) {
 		}
 	}
 }
+
+// TestGuessKnowsTheHeadersOfUsualExports: each column under its header, as programs write it.
+func TestGuessKnowsTheHeadersOfUsualExports(t *testing.T) {
+	for _, export := range []string{
+		"訊息編號=key 發送人=sender.name 發送時間=time 消息内容=text 群名称=stream.name",
+		"消息ID=key 发送人姓名=sender.name 发送人ID=sender.key 发送时间=time 聊天内容=text 会话名称=stream.name",
+		"發言者=sender.name 發言時間=time 發言內容=text 群聊名稱=stream.name",
+		"寄件者=sender.name 收件者=recipients 日期=time 主旨=subject 內文=text",
+		"发件人=sender.name 收件人=recipients 发件时间=time 主题=subject 邮件内容=text 附件=file.name",
+		"員工姓名=sender.name 工號=sender.key 部門名稱=department 手機號=sender.phone 發件時間=time 訊息內容=text",
+		"Remetente=sender.name Data=time Hora=time Mensagem=text Assunto=subject Conversa=stream.name",
+		"Emissor=sender.name Enviado_em=time Conteúdo_da_mensagem=text Nome_do_grupo=stream.name",
+		"De=sender.name Para=recipients Data_de_envio=time Hora_de_envio=time Corpo=text Nome_do_canal=stream.name",
+		"Autor=sender.name Data_de_criação=time Comentário=text Nome_da_conversa=stream.name Número_de_telemóvel=sender.phone",
+		"From=sender.name To=recipients Sent=time Body=text Chat=stream.name",
+		"Author=sender.name Created_at=time Text=text Channel=stream.name",
+		"Posted_by=sender.name Posted_at=time Post=text Room_Name=stream.name",
+		"From_User=sender.name To_User=recipients Sent_Date=time Message_Body=text Chat_Session=stream.name",
+		"Sender=sender.name Date=time Time=time Comment=text",
+	} {
+		var head, row []string
+		want := map[string][]string{}
+		for column := range strings.FieldsSeq(export) {
+			name, target, _ := strings.Cut(column, "=")
+			name = strings.ReplaceAll(name, "_", " ")
+			value := "v"
+			if target == "time" {
+				value = "2024-03-14 10:00"
+			}
+			head, row, want[target] = append(head, name), append(row, value), append(want[target], name)
+		}
+		if len(want["time"]) == 2 { // the day and the time of day, side by side
+			at := slices.Index(head, want["time"][0])
+			row[at], row[at+1] = "2024-03-14", "10:00"
+		}
+		p, err := mapped.Guess(put(t, "a.csv", []byte(strings.Join(head, ",")+"\n"+strings.Join(row, ",")+"\n")))
+		if err != nil {
+			t.Errorf("%s: %v", export, err)
+			continue
+		}
+		for target, columns := range want {
+			v := p.Mapping.Fields[target]
+			var got []string
+			if v.From != "" {
+				got = append(got, v.From)
+			}
+			for _, j := range v.Join {
+				if j.From != "" {
+					got = append(got, j.From)
+				}
+			}
+			if !slices.Equal(got, columns) {
+				t.Errorf("%s: %s is read from %q, want %q", export, target, got, columns)
+			}
+		}
+		if len(p.Unplaced) > 0 {
+			t.Errorf("%s: no place for %q", export, p.Unplaced)
+		}
+	}
+}
