@@ -12,44 +12,22 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"guia/guiatest/disk"
 )
 
 // TestOnAFullDiskOneCanStillLook runs the real program on a file system of its own that is full, or nearly: check, doctor and what needs
 // no directory work; what would have to be recorded is refused with the reason and shows nothing; and with room again everything is there.
 func TestOnAFullDiskOneCanStillLook(t *testing.T) {
 	t.Parallel()
-	if out, err := exec.Command("unshare", "-rm", "true").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("a full disk cannot be made here: %v %s", err, out)
+	disk.Small(t, "8m", func(t *testing.T, root string) {
+		d := &smallDisk{root: root, beside: t.TempDir(), fault: t.Errorf}
+		d.prepare()
+		// In KiB: the lock does not fit, the index of a log, a follower, an act, its checkpoint, nothing.
+		for _, free := range []int{0, 4, 48, 128, 256, 1024} {
+			d.look(free)
 		}
-		t.Skipf("NOT TESTED: a full disk needs a mount namespace (unshare -rm): %v %s", err, out)
-	}
-	disk := t.TempDir()
-	// The mount is in a namespace of its own and ends with the process.
-	out, err := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-ec", "mount -t tmpfs -o size=8m none '"+disk+"'; exec guia-full '"+disk+"' '"+t.TempDir()+"'").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v:\n%s", err, out)
-	}
-}
-
-func init() { programs["guia-full"] = fillDisk }
-
-// fillDisk is the work of a process on a small disk: it fills it to several degrees and runs commands there.
-func fillDisk() {
-	failed := false
-	fault := func(format string, args ...any) {
-		failed = true
-		fmt.Printf("FAULT: "+format+"\n", args...)
-	}
-	d := &smallDisk{root: os.Args[1], beside: os.Args[2], fault: fault}
-	d.prepare()
-	// In KiB: the lock does not fit, the index of a log, a follower, an act, its checkpoint, nothing.
-	for _, free := range []int{0, 4, 48, 128, 256, 1024} {
-		d.look(free)
-	}
-	if failed {
-		os.Exit(1)
-	}
+	})
 }
 
 // smallDisk is a full disk with a data directory, of which there is a copy beside it.
