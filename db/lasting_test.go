@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func lasting() Options { return Options{Durability: Durable, Lasting: true} }
@@ -186,4 +187,68 @@ func TestReservingTouchesNothing(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(after, before) || int64(len(after)) != walFull+walSoft {
 		t.Errorf("%d bytes became %d: %v", len(before), len(after), err)
 	}
+}
+
+// TestALastingLogIsCopiedBackLate: not before it is nearly full, so that a page that is written again and again is copied once.
+func TestALastingLogIsCopiedBackLate(t *testing.T) {
+	small(t, 64<<10, 8<<20) // begins to be copied back at nearly 4 MiB
+	walIdle = time.Hour
+	t.Cleanup(func() { walIdle = time.Second })
+	d := open(t, filepath.Join(t.TempDir(), "x.db"), lasting())
+	before := fileSize(t, d.path)
+	for n := 0; d.used() < 3<<20; n++ {
+		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, strings.Repeat("x", 40_000)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := fileSize(t, d.path); now != before {
+		t.Errorf("it was copied back: %d bytes became %d", before, now)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for n := 1000; fileSize(t, d.path) == before; n++ {
+		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, strings.Repeat("x", 40_000)) }); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %d writes nothing was copied back", n-1000)
+		}
+	}
+}
+
+// TestTheLogIsCopiedBackWhenNobodyWrites: the next burst of writes finds the log empty.
+func TestTheLogIsCopiedBackWhenNobodyWrites(t *testing.T) {
+	walIdle = 5 * time.Millisecond
+	t.Cleanup(func() { walIdle = time.Second })
+	d := open(t, filepath.Join(t.TempDir(), "x.db"), lasting())
+	if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, 1, strings.Repeat("x", 500_000)) }); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for fileSize(t, d.path) < 500_000 {
+		if time.Now().After(deadline) {
+			t.Fatal("it stays in the log")
+		}
+		<-time.After(time.Millisecond)
+	}
+	for n := 2; ; n++ { // a copy may just be under way
+		if err := d.Write(t.Context(), func(tx *Tx) error { return put(tx, n, "small") }); err != nil {
+			t.Fatal(err)
+		}
+		if d.used() < 200_000 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log did not begin anew: %d bytes", d.used())
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+func fileSize(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }

@@ -52,6 +52,7 @@ type Ledger struct {
 
 	// The writer's own: nobody else touches these.
 	builder    *proof.Builder
+	batch      batch
 	streams    map[seal.Owner]*stream
 	clock      int64 // the latest capture time since the clock jumped back, milliseconds
 	signedSize int64
@@ -274,6 +275,19 @@ type batch struct {
 	leaves  [][]byte
 	rows    [][]byte
 	streams []*stream
+	text    []byte // what the leaves point into
+}
+
+// largeBatch is how much text of leaves a batch may have to be used again.
+const largeBatch = 1 << 20
+
+// empty makes the batch ready for the next events, in the same room. Nobody may hold on to its leaves.
+func (b *batch) empty() {
+	clear(b.rows)
+	clear(b.streams)
+	if *b = (batch{leaves: b.leaves[:0], rows: b.rows[:0], streams: b.streams[:0], text: b.text[:0]}); cap(b.text) > largeBatch {
+		*b = batch{}
+	}
 }
 
 // submit queues a function and waits for the commit that contains it.
@@ -447,11 +461,13 @@ func (tx *Tx) Append(items ...vault.Sealed) ([]guia.Seq, error) {
 		s.count++
 		s.dirty = true
 		it.Header.Stream, it.Header.Count = s.name, s.count
-		leaf := canon.AppendLeaf(make([]byte, 0, 320), canon.Leaf{Header: it.Header, FieldCount: it.FieldCount, FieldsHash: it.FieldsHash})
-		seqs[i] = tx.batch.first + guia.Seq(len(tx.batch.leaves))
-		tx.batch.leaves = append(tx.batch.leaves, leaf)
-		tx.batch.rows = append(tx.batch.rows, it.Row)
-		tx.batch.streams = append(tx.batch.streams, s)
+		b := tx.batch
+		start := len(b.text)
+		b.text = canon.AppendLeaf(b.text, canon.Leaf{Header: it.Header, FieldCount: it.FieldCount, FieldsHash: it.FieldsHash})
+		seqs[i] = b.first + guia.Seq(len(b.leaves))
+		b.leaves = append(b.leaves, b.text[start:len(b.text):len(b.text)])
+		b.rows = append(b.rows, it.Row)
+		b.streams = append(b.streams, s)
 		tx.l.clock = max(tx.l.clock, it.Header.Captured.UnixMilli())
 	}
 	return seqs, nil

@@ -84,7 +84,9 @@ func (l *Ledger) commit(jobs []*job) {
 		return
 	}
 	answers := make([]error, len(jobs))
-	b := &batch{first: guia.Seq(l.builder.Size())}
+	b := &l.batch
+	b.first = guia.Seq(l.builder.Size())
+	defer b.empty()
 	before := l.state()
 	var grown *proof.Builder
 	err := l.db.Write(context.Background(), func(dtx *db.Tx) error {
