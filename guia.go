@@ -220,9 +220,16 @@ type Event struct {
 
 // Text joins the text chunks of the event (canon cuts them). Empty when the event has none or they are withheld.
 func (e *Event) Text() string {
-	var b strings.Builder
+	size := 0
 	for _, f := range e.Fields {
-		if strings.HasPrefix(f.Name, "text.") && isChunk(f.Name) {
+		if isChunk(f.Name) {
+			size += len(f.Value)
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, f := range e.Fields {
+		if isChunk(f.Name) {
 			b.Write(f.Value)
 		}
 	}
@@ -232,7 +239,7 @@ func (e *Event) Text() string {
 // isChunk reports whether name is "text." and four digits.
 func isChunk(name string) bool {
 	const prefix = len("text.")
-	if len(name) != prefix+4 {
+	if len(name) != prefix+4 || name[:prefix] != "text." {
 		return false
 	}
 	for i := prefix; i < len(name); i++ {

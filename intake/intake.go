@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"guia"
@@ -92,7 +93,7 @@ func (c *Counts) Add(d Counts) {
 // read first:
 //
 //  1. normalise every record into fields — nothing is stored
-//  2. classify it — nothing is stored
+//  2. classify it, and compute the keyed hashes it is recognised by — nothing is stored
 //  3. recognise what is known, edited, or told by another source — nothing is stored
 //  4. seal what is new, in parallel; attachments become blobs — orphan blobs at most
 //  5. commit: leaf, tree, row, recognition and cursor together — everything of this page is stored, once
@@ -103,18 +104,22 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.onStep("intake.Accept")
-	pending := make([]*item, 0, len(records))
-	for i := range records {
+	pending := make([]*item, len(records))
+	err := onAllProcessors(len(records), func(i int) (err error) {
 		d.onStep("intake.normalize")
-		it, err := normalize(feed, &records[i]) // 1
-		if err != nil {
-			return nil, at, fmt.Errorf("normalise record %d of the page: %w", i+1, err) // where it stood may name people
+		if pending[i], err = normalize(feed, &records[i]); err != nil { // 1
+			return fmt.Errorf("normalise record %d of the page: %w", i+1, err) // where it stood may name people
 		}
+		c := pending[i].content
 		d.onStep("classify.Classify")
-		verdict := d.rules.Classify(it.content.Header.Type, it.content.Fields, apart(it.content)...) // 2
-		it.content.Fields.Set("tier", string(verdict.Tier))
-		it.content.Fields.Set("tier.basis", verdict.Basis)
-		pending = append(pending, it)
+		verdict := d.rules.Classify(c.Header.Type, c.Fields, apart(c)...) // 2
+		c.Fields.Set("tier", string(verdict.Tier))
+		c.Fields.Set("tier.basis", verdict.Basis)
+		d.identify(feed, pending[i])
+		return nil
+	})
+	if err != nil {
+		return nil, at, err
 	}
 	fresh, told, counts, err := d.recognise(ctx, feed, pending) // 3
 	if err != nil {
@@ -132,6 +137,32 @@ func (d *Desk) Accept(ctx context.Context, feed Feed, records []source.Record, a
 		return nil, at, err
 	}
 	return seqs, after, nil
+}
+
+// onAllProcessors calls fn with 0 to n-1 and returns the error of the least of them for which there is one. After an error others may
+// not be called.
+func onAllProcessors(n int, fn func(i int) error) error {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	at, errs := make([]int, workers), make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for at[w] = w; at[w] < n; at[w] += workers {
+				if errs[w] = fn(at[w]); errs[w] != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var first error
+	least := n
+	for w, err := range errs {
+		if err != nil && at[w] < least {
+			first, least = err, at[w]
+		}
+	}
+	return first
 }
 
 // apart names the fields whose bytes will be kept apart.
@@ -289,11 +320,10 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 	return fresh, told, counts, nil
 }
 
-// known identifies the items and finds the rows that may recognise them.
+// known finds the rows that may recognise the items.
 func (d *Desk) known(ctx context.Context, feed Feed, pending []*item, instance digest) (map[mac]seen, error) {
 	macs := make([]mac, 0, 2*len(pending))
 	for _, it := range pending {
-		d.identify(feed, it)
 		macs = append(macs, it.key)
 		if it.like != (mac{}) {
 			macs = append(macs, it.like)
@@ -425,34 +455,25 @@ func (d *Desk) seal(ctx context.Context, items []*item) (marked int64, err error
 	if err != nil {
 		return 0, fmt.Errorf("seal records: %w", err)
 	}
-	workers := min(runtime.GOMAXPROCS(0), len(items))
-	errs, marks := make([]error, workers), make([]int64, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(items) && errs[w] == nil; i += workers {
-				if errs[w] = ctx.Err(); errs[w] != nil {
-					return
-				}
-				d.onStep("vault.Put")
-				var fresh bool
-				if fresh, errs[w] = d.put(ctx, keys, items[i]); fresh {
-					marks[w]++
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	var fresh atomic.Int64
+	err = onAllProcessors(len(items), func(i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d.onStep("vault.Put")
+		isMarked, err := d.put(ctx, keys, items[i])
+		if isMarked {
+			fresh.Add(1)
+		}
+		return err
+	})
+	if err != nil {
 		if durable.IsFull(err) { // told by the blob store; the database tells it by itself
 			err = guia.RefuseCause(guia.Blocked, err, "db.full")
 		}
 		return 0, fmt.Errorf("seal records: %w", err)
 	}
-	for _, n := range marks {
-		marked += n
-	}
-	return marked, nil
+	return fresh.Load(), nil
 }
 
 // put encrypts one item, without the attachments whose input is damaged; marked reports whether that gave it its first mark. What the

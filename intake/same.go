@@ -170,6 +170,9 @@ func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[ma
 
 // collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.
 func collapse(s string) string {
+	if !strings.ContainsAny(s, "\t\n\r") && !strings.Contains(s, "  ") {
+		return strings.Trim(s, " ") // most texts
+	}
 	var b strings.Builder
 	b.Grow(len(s))
 	space := true

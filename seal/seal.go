@@ -178,7 +178,7 @@ func (k *Keeper) MAC(label string, parts ...string) [16]byte {
 	for _, p := range parts {
 		size += 8 + len(p)
 	}
-	var short [512]byte
+	var short [2048]byte // most messages; it stays on the stack
 	message := short[:0]
 	if size > len(short) {
 		message = make([]byte, 0, size)

@@ -63,6 +63,8 @@ type Content struct {
 	Class  string // retention class
 	Stream string // the source's identifier of the conversation or feed
 	Person string // the source's identifier of the person whose content it is, empty when nobody's
+
+	names *[len(guia.Slots)]seal.KeyName // computed once, by Keys or Put
 }
 
 // File is a file-valued field to be: raw.file or file.NNNN.
@@ -97,7 +99,11 @@ func (v *Vault) PersonOwner(source guia.SourceName, person string) seal.Owner {
 func (v *Vault) MAC(label string, parts ...string) [16]byte { return v.keys.MAC(label, parts...) }
 
 // names returns the KEK name of each slot of c.
-func (v *Vault) names(c *Content) (names [len(guia.Slots)]seal.KeyName) {
+func (v *Vault) names(c *Content) *[len(guia.Slots)]seal.KeyName {
+	if c.names != nil {
+		return c.names
+	}
+	names := new([len(guia.Slots)]seal.KeyName)
 	stream := seal.KeyName{Owner: v.StreamOwner(c.Header.Source, c.Stream), Class: c.Class}
 	person := stream
 	identity := seal.KeyName{Owner: stream.Owner, Class: identityClass}
@@ -107,6 +113,7 @@ func (v *Vault) names(c *Content) (names [len(guia.Slots)]seal.KeyName) {
 	}
 	names[guia.SlotRecord-1], names[guia.SlotIdentity-1] = stream, identity
 	names[guia.SlotContent-1], names[guia.SlotRaw-1] = person, person
+	c.names = names
 	return names
 }
 
