@@ -97,7 +97,7 @@ func (b *bench) product(ctx context.Context) error {
 
 // rate is how many records a second become searchable when the index follows while records come in, as it does in `guia import`.
 func (b *bench) rate(ctx context.Context, name string, texts []string) (float64, error) {
-	const page = 2000
+	const page = 1000 // as the sources cut it
 	d, err := b.fresh(ctx, name)
 	if err != nil {
 		return 0, err
