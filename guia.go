@@ -127,6 +127,10 @@ const (
 	ActRefused      Type = "act.refused"      // somebody tried what they may not do
 	AnchorCompared  Type = "anchor.compared"  // the ledger was compared with a checkpoint kept elsewhere
 	ClockJumped     Type = "clock.jumped"     // our clock went backwards; both readings are fields
+	SourceAdded     Type = "source.added"     // a source was connected, or its settings changed
+	SourceRemoved   Type = "source.removed"   // a source was disconnected
+	FeedEnabled     Type = "feed.enabled"     // a feed of a source was turned on, with purpose, ground and retention class
+	FeedDisabled    Type = "feed.disabled"    // a feed of a source was turned off
 )
 
 // AlsoKnownAs is the subject of a [PersonSeen] that tells one more name of somebody and nothing else: it holds on no day.
@@ -138,7 +142,8 @@ func (t Type) IsOwn() bool {
 	switch t {
 	case ImportStarted, ImportFinished, LedgerCreated, SearchMade, RecordOpened, CaseOpened, CaseAdded, BundleStarted, BundleExported,
 		TilesStarted, TilesExported, BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten, KeysDestroyed, UserAdded, UserDisabled,
-		RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused, AnchorCompared, ClockJumped:
+		RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused, AnchorCompared, ClockJumped,
+		SourceAdded, SourceRemoved, FeedEnabled, FeedDisabled:
 		return true
 	default:
 		return false

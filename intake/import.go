@@ -39,34 +39,51 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	if at.Done && !again {
 		return at, nil
 	}
-	if at.Import == (guia.RecordID{}) || at.Done {
-		at = Progress{Again: at.Done}
-		err = d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
-			var f guia.Fields
-			f.Set("digest", digest)
-			f.Set("entity", feed.Entity)
-			f.Set("grade", string(feed.Grade))
-			f.Set("normaliser", feed.Normaliser)
-			seq, err := tx.Record(guia.ImportStarted, f)
-			if err != nil {
-				return err
-			}
-			at.Import = tx.RecordOf(seq)
-			return d.storeProgress(tx.Tx, feed, at)
-		})
-		if err != nil {
-			return at, err
-		}
-	} else if err := d.ledger.Do(ctx, actor, permit.ActImport, func(*ledger.Tx) error { return nil }); err != nil {
-		return at, err // going on needs the permission as well
+	if at.Done {
+		at = Progress{Again: true}
 	}
+	var about guia.Fields
+	about.Set("digest", digest)
+	if at, err = d.start(ctx, actor, feed, at, about); err != nil {
+		return at, err
+	}
+	if at, err = d.read(ctx, feed, s, at, true, tell); err != nil {
+		return at, err
+	}
+	return d.finish(ctx, actor, feed, at, nil)
+}
+
+// start records the start of an import with what is told about it, and where it begins. Of an import that was interrupted it only asks for
+// the permission, which going on needs as well.
+func (d *Desk) start(ctx context.Context, actor guia.Actor, feed Feed, at Progress, about guia.Fields) (Progress, error) {
+	if at.Import != (guia.RecordID{}) {
+		return at, d.ledger.Do(ctx, actor, permit.ActImport, func(*ledger.Tx) error { return nil })
+	}
+	about.Set("entity", feed.Entity)
+	about.Set("grade", string(feed.Grade))
+	about.Set("normaliser", feed.Normaliser)
+	err := d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
+		seq, err := tx.Record(guia.ImportStarted, about)
+		if err != nil {
+			return err
+		}
+		at.Import = tx.RecordOf(seq)
+		return d.storeProgress(tx.Tx, feed, at)
+	})
+	return at, err
+}
+
+// read accepts the pages of a source until one is the last for now. A cursor that the source does not know any more was written by another
+// version of the connector: it is read from the beginning, where what is stored is recognised; again says that what is read then is what
+// was read before.
+func (d *Desk) read(ctx context.Context, feed Feed, s source.Source, at Progress, again bool, tell func(source.Page, Counts)) (Progress, error) {
 	feed.Import, feed.Again = at.Import, at.Again
 	for {
 		d.onStep("source.Pull")
 		page, err := s.Pull(ctx, at.Cursor)
-		if errors.Is(err, source.ErrCursor) && at.Cursor != "" { // of another version of the connector: from the beginning, where all is known
-			at.Cursor, at.Again = "", true
-			feed.Again = true
+		if errors.Is(err, source.ErrCursor) && at.Cursor != "" {
+			at.Cursor, at.Again = "", again
+			feed.Again = again
 			continue
 		}
 		if err != nil {
@@ -82,19 +99,22 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 			tell(page, at.Counts)
 		}
 		if page.Done {
-			break
+			return at, nil
 		}
 	}
+}
+
+// finish records the end of an import with its counts and what else is told about it.
+func (d *Desk) finish(ctx context.Context, actor guia.Actor, feed Feed, at Progress, about guia.Fields) (Progress, error) {
 	ended := at
 	ended.Done = true
-	err = d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
-		var f guia.Fields
-		f.Set("import", at.Import.String())
-		f.Set("count.new", fmt.Sprint(at.Counts.New))
-		f.Set("count.known", fmt.Sprint(at.Counts.Known))
-		f.Set("count.linked", fmt.Sprint(at.Counts.Linked))
-		f.Set("count.marked", fmt.Sprint(at.Counts.Marked))
-		if _, err := tx.Record(guia.ImportFinished, f); err != nil {
+	about.Set("import", at.Import.String())
+	about.Set("count.new", fmt.Sprint(at.Counts.New))
+	about.Set("count.known", fmt.Sprint(at.Counts.Known))
+	about.Set("count.linked", fmt.Sprint(at.Counts.Linked))
+	about.Set("count.marked", fmt.Sprint(at.Counts.Marked))
+	err := d.ledger.Do(ctx, actor, permit.ActImport, func(tx *ledger.Tx) error {
+		if _, err := tx.Record(guia.ImportFinished, about); err != nil {
 			return err
 		}
 		return d.storeProgress(tx.Tx, feed, ended)

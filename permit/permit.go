@@ -45,6 +45,7 @@ const (
 	ActApprove     Act = "approve"
 	ActDoctor      Act = "doctor"
 	ActForget      Act = "keys.destroy"
+	ActSources     Act = "source.manage"
 )
 
 // Role is a set of acts.
@@ -62,8 +63,8 @@ const (
 
 // Roles is the permission table.
 var Roles = map[Role][]Act{
-	Administrator: {ActImport, ActBrowse, ActCheck, ActAnchor, ActBackup, ActKeyStatus, ActRotateLog, ActRotateEpoch, ActEscrow, ActUsers, ActDoctor},
-	Officer:       {ActImport, ActSearch, ActOpen, ActBrowse, ActCase, ActExport, ActCheck, ActAnchor, ActDoctor, ActForget, ActApprove},
+	Administrator: {ActImport, ActBrowse, ActCheck, ActAnchor, ActBackup, ActKeyStatus, ActRotateLog, ActRotateEpoch, ActEscrow, ActUsers, ActDoctor, ActSources},
+	Officer:       {ActImport, ActSearch, ActOpen, ActBrowse, ActCase, ActExport, ActCheck, ActAnchor, ActDoctor, ActForget, ActApprove, ActSources},
 	Operator:      {ActImport, ActBackup, ActCheck, ActDoctor, ActBrowse},
 	Reviewer:      {ActSearch, ActOpen, ActBrowse},
 	Auditor:       {ActBrowse, ActCheck, ActAnchor, ActKeyStatus, ActDoctor},
