@@ -200,22 +200,35 @@ func mayCopy(f, first guia.Fields) bool {
 
 // sameSender reports whether two records may mean the same person: one of them names nobody, or they name the same address, the same
 // key, or the same whole name. Whoever has another address is another person, also at the same domain; so is whoever has another key at
-// the same source, for there are namesakes. Two people who say the same in the same minute are two people.
+// the same system, for there are namesakes. Two people who say the same in the same minute are two people.
 func sameSender(a, b guia.Fields, oneSource bool) bool {
 	who := func(f guia.Fields) (name, address, key string) {
-		return wholeName(f.Get("sender.name")), lang.Fold(f.Get("sender.address")), f.Get("sender.key")
+		name, key = f.Get("sender.name"), f.Get("sender.key")
+		if key == name || strings.HasSuffix(key, "/"+name) { // made from the name: it tells nobody from a namesake
+			key = ""
+		}
+		return wholeName(name), lang.Fold(f.Get("sender.address")), key
 	}
 	name, address, key := who(a)
 	otherName, otherAddress, otherKey := who(b)
 	switch {
 	case address != "" && otherAddress != "":
 		return address == otherAddress
-	case key != "" && otherKey != "" && (key == otherKey || oneSource):
+	case key != "" && otherKey != "" && (key == otherKey || oneSource && systemOf(key) == systemOf(otherKey)):
 		return key == otherKey
 	case name+address+key == "" || otherName+otherAddress+otherKey == "":
 		return true
 	}
 	return name != "" && name == otherName
+}
+
+// systemOf is the name that source.name of a mapping put in front of a key: number 1 of two tables is not one person.
+func systemOf(key string) string {
+	system, _, named := strings.Cut(key, "/")
+	if !named {
+		return ""
+	}
+	return system
 }
 
 // wholeName is a name as it is compared: its words, in whatever order. An address that stands for a name is one.

@@ -132,6 +132,11 @@ func TestTwoPeopleOfOneDomainAreTwo(t *testing.T) {
 		{"a surname in common", source.Person{Name: "Ana Lam"}, source.Person{Name: "Rui Lam", Address: "rui@acme.example"}, "a b"},
 		{"a first name alone", source.Person{Name: "Ana"}, source.Person{Name: "Ana Lam"}, "a b"},
 		{"namesakes with a key each", source.Person{ID: "1", Name: "Chan Tai Man"}, source.Person{ID: "2", Name: "Chan Tai Man"}, "a b"},
+		{"namesakes with a key each at one system", source.Person{ID: "hr/1", Name: "Chan Tai Man"}, source.Person{ID: "hr/2", Name: "Chan Tai Man"}, "a b"},
+		{"keys of two systems", source.Person{ID: "hr/1", Name: "Chan Tai Man"}, source.Person{ID: "crm/9", Name: "Chan Tai Man"}, "ab"},
+		{"keys that are the name again", source.Person{ID: "w1/Chan Tai Man", Name: "Chan Tai Man"}, source.Person{ID: "w2/Chan Tai Man", Name: "Chan Tai Man"}, "ab"},
+		{"keys that are the name again, at one system", source.Person{ID: "w/João Conceição", Name: "João Conceição"}, source.Person{ID: "w/CONCEICAO Joao", Name: "CONCEICAO Joao"}, "ab"},
+		{"keys that are two names", source.Person{ID: "w1/Ana Lam", Name: "Ana Lam"}, source.Person{ID: "w2/Rui Lam", Name: "Rui Lam"}, "a b"},
 		{"a whole name, written otherwise", source.Person{Name: "João Conceição"}, source.Person{Name: "CONCEICAO Joao", Address: "joao@acme.example"}, "ab"},
 		{"nobody and somebody", source.Person{Address: "ana@acme.example"}, source.Person{}, "ab"},
 	} {
