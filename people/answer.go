@@ -28,7 +28,7 @@ type Entry struct {
 	FromObserved, UntilObserved bool
 	// Listed reports that a directory entry held on these days; otherwise only messages showed the person.
 	Listed bool
-	// Seqs are the events that say so, ascending: the directory entry, and the messages that showed a name or address it does not tell.
+	// Seqs are the events that say so, ascending: the directory entry, and the messages that showed what it does not tell.
 	Seqs []guia.Seq
 }
 

@@ -2,8 +2,8 @@
 //
 // The model: a person is a pseudonym for one identifier at one source. Two kinds of fact say something about them. A directory entry
 // (person.seen) holds from a day on, until a day or until another entry with a later day takes over; person.left ends them all, and
-// says how the person was last known. A message is weaker: it shows which name and address its sender had on that day, and counts only
-// where no directory entry of that day says otherwise. A further name (guia.AlsoKnownAs) is found and holds on no day. From the facts follow the intervals: [Entry] is one stretch of days on which
+// says how the person was last known. A message is weaker: it shows which name, department, address, phone and title its sender had
+// on that day, as far as it tells them, until another message shows another, and counts only where no directory entry of that day says otherwise. A further name (guia.AlsoKnownAs) is found and holds on no day. From the facts follow the intervals: [Entry] is one stretch of days on which
 // nothing changed, with the events that say so. A day is a calendar day in Macau; what a source told as a day stays that day.
 //
 // Of somebody who left, a source may tell nothing but that: how they were last known then holds for the days on which messages show
@@ -50,7 +50,7 @@ type People struct {
 }
 
 // schemaVersion says how the file is laid out and how its texts are folded; a file with another number is rebuilt.
-const schemaVersion = 1000*lang.FoldVersion + 4
+const schemaVersion = 1000*lang.FoldVersion + 5
 
 // Open opens or creates the file at path. A file of another version, or one that is no longer readable, is thrown away: its cursor
 // begins at 0 again. person returns the pseudonym of an identifier (the bytes of vault.PersonOwner).
@@ -238,6 +238,13 @@ type value struct {
 	name, department, address, phone, title string
 }
 
+// parts is how many a value has.
+const parts = 5
+
+func (v *value) parts() [parts]*string {
+	return [parts]*string{&v.name, &v.department, &v.address, &v.phone, &v.title}
+}
+
 // valueOf reads the fields that a fact may have.
 func valueOf(f guia.Fields) value {
 	return value{f.Get("sender.name"), f.Get("department"), f.Get("sender.address"), f.Get("sender.phone"), f.Get("sender.title")}
@@ -247,19 +254,19 @@ func valueOf(f guia.Fields) value {
 const separator = "\x1f"
 
 func (v value) String() string {
-	parts := []string{v.name, v.department, v.address, v.phone, v.title}
-	for i, s := range parts {
-		parts[i] = strings.ReplaceAll(s, separator, " ")
+	said := make([]string, parts)
+	for i, part := range v.parts() {
+		said[i] = strings.ReplaceAll(*part, separator, " ")
 	}
-	return strings.Join(parts, separator)
+	return strings.Join(said, separator)
 }
 
 func parseValue(s string) (value, error) {
-	parts := strings.Split(s, separator)
-	if len(parts) != 5 {
+	said := strings.Split(s, separator)
+	if len(said) != parts {
 		return value{}, guia.Refuse(guia.Damaged, "people.damaged")
 	}
-	return value{parts[0], parts[1], parts[2], parts[3], parts[4]}, nil
+	return value{said[0], said[1], said[2], said[3], said[4]}, nil
 }
 
 // take adds what one event says to the batch.
@@ -291,7 +298,6 @@ func (p *People) take(b *batch, e *guia.Event) error {
 	if e.Type == guia.PersonSeen || e.Type == guia.PersonLeft {
 		return p.takeEntry(b, e, key, v, told, precision, hasTime)
 	}
-	v.department, v.phone, v.title = "", "", "" // a message shows a name and an address
 	if v == (value{}) {
 		return nil
 	}

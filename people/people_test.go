@@ -128,6 +128,40 @@ func TestWhoWasInWhichDepartmentOnAGivenDay(t *testing.T) {
 	}
 }
 
+// TestAMessageShowsTheDepartmentOfItsDay: as far as no directory tells it, and until another message shows another one.
+func TestAMessageShowsTheDepartmentOfItsDay(t *testing.T) {
+	ctx := context.Background()
+	p := open(t, filepath.Join(t.TempDir(), "people.db"))
+	apply(t, p, events(
+		fact{guia.MessageSent, "mapped", "sender.key=u1|sender.name=陳大文|department=Audit|sender.phone=66112233|time=2024-03-05T02:00:00Z"},
+		fact{guia.MessageSent, "mapped", "sender.key=u1|sender.name=陳大文|department=Tax|sender.title=Head|time=2024-03-07T02:00:00Z"},
+		fact{guia.MessageSent, "mapped", "sender.key=u1|sender.name=陳大文|time=2024-03-09T02:00:00Z"},
+		fact{guia.PersonSeen, "mapped", "sender.key=u1|sender.name=陳大文|department=Legal|valid.from=2024-03-11"},
+		fact{guia.PersonLeft, "mapped", "sender.key=u1|valid.until=2024-03-20"},
+		fact{guia.MessageSent, "mapped", "sender.key=u2|department=Works|time=2024-03-05T02:00:00Z"}, // says no name
+	))
+	for _, c := range []struct{ day, query, want string }{
+		{"2024-03-04", "", ""},
+		{"2024-03-06", "陈大文", "2024-03-05..2024-03-07 陳大文/Audit// listed=false [0]"},
+		{"2024-03-06", "works", "2024-03-05.. /Works// listed=false [5]"},
+		{"2024-03-07", "tax", "2024-03-07..2024-03-11 陳大文/Tax//Head listed=false [0 1]"},
+		{"2024-03-10", "head", "2024-03-07..2024-03-11 陳大文/Tax//Head listed=false [0 1]"},
+		{"2024-03-11", "陳大文", "2024-03-11..2024-03-20 陳大文/Legal//Head listed=true [0 1 3]"},
+		{"2024-03-20", "陳大文", ""},
+	} {
+		got, err := p.On(ctx, day(t, c.day), c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if joined := strings.Join(lines(got), "; "); joined != c.want {
+			t.Errorf("on %s, %q:\n got %s\nwant %s", c.day, c.query, joined, c.want)
+		}
+	}
+	if e, err := p.Person(ctx, id("mapped", "u1")); err != nil || e.Phone != "66112233" {
+		t.Errorf("the phone that a message told: %q, %v", e.Phone, err)
+	}
+}
+
 // TestHowSomebodyWhoLeftWasLastKnown: an export after they left may be the only one that tells of them.
 func TestHowSomebodyWhoLeftWasLastKnown(t *testing.T) {
 	ctx := context.Background()

@@ -15,6 +15,7 @@ type history struct {
 	key       string
 	listings  []listing
 	sightings []sighting
+	latest    [][parts]int // for each sighting, which one up to it showed each part of a value last; -1 for none
 }
 
 // listing is one directory entry, or the end of all, which may say how the person was last known.
@@ -56,6 +57,7 @@ func (h history) entries() []Entry {
 	slices.SortFunc(h.sightings, func(a, b sighting) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.last, b.last), cmp.Compare(a.seq, b.seq))
 	})
+	h.latest = latestShown(h.sightings)
 	var found []Entry
 	open := false // the last of found still holds
 	for _, day := range h.changes() {
@@ -76,6 +78,20 @@ func (h history) entries() []Entry {
 		}
 	}
 	return found
+}
+
+func latestShown(sightings []sighting) [][parts]int {
+	latest := make([][parts]int, len(sightings))
+	last := [parts]int{-1, -1, -1, -1, -1}
+	for i := range sightings {
+		for k, part := range sightings[i].parts() {
+			if *part != "" {
+				last[k] = i
+			}
+		}
+		latest[i] = last
+	}
+	return latest
 }
 
 // changes are the days on which something may begin or end, ascending.
@@ -113,23 +129,16 @@ func (h history) at(day Day) (now state, here bool) {
 	// What the directory does not tell, the latest message that shows it does.
 	ended := h.lastEnd(day)
 	newest, _ := slices.BinarySearchFunc(h.sightings, day+1, func(f sighting, d Day) int { return cmp.Compare(f.day, d) })
-	for i := newest - 1; i >= 0 && (now.name == "" || now.address == ""); i-- {
-		f := &h.sightings[i]
-		if f.day < ended {
-			break
-		}
-		used := false
-		if now.name == "" && f.name != "" {
-			now.name, used = f.name, true
-		}
-		if now.address == "" && f.address != "" {
-			now.address, used = f.address, true
-		}
-		if used {
-			now.seqs = append(now.seqs, f.seq)
+	if newest > 0 {
+		latest := &h.latest[newest-1]
+		for k, have := range now.parts() {
+			if i := latest[k]; *have == "" && i >= 0 && h.sightings[i].day >= ended {
+				*have = *h.sightings[i].parts()[k]
+				now.seqs = append(now.seqs, h.sightings[i].seq)
+			}
 		}
 	}
-	here = now.listed || now.name != "" || now.address != ""
+	here = now.listed || now.value != (value{})
 	if last, only := h.leaving(day); last != nil && !now.listed && (here || only) {
 		now.lastKnown(last)
 		here = true
@@ -153,12 +162,10 @@ func (h history) leaving(day Day) (last *listing, only bool) {
 // lastKnown completes what is known of a day by how the person was known last.
 func (s *state) lastKnown(f *listing) {
 	before := s.value
-	for _, v := range []struct {
-		have *string
-		last string
-	}{{&s.name, f.name}, {&s.department, f.department}, {&s.address, f.address}, {&s.phone, f.phone}, {&s.title, f.title}} {
-		if *v.have == "" {
-			*v.have = v.last
+	last := f.parts()
+	for k, have := range s.parts() {
+		if *have == "" {
+			*have = *last[k]
 		}
 	}
 	if s.value != before {
