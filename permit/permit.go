@@ -7,6 +7,9 @@
 //
 // Every question is answered inside the transaction that carries out the act, so that a role taken away a moment ago counts. The
 // package changes its tables only in the transactions it is given; the events that record a change are the caller's (account).
+//
+// Every statement reads the rows themselves and no index (no index holds a column with an empty text behind it): the hashes of the tables
+// ([ledger.Ledger.StateIsOurs]) cover the rows, and a damaged index would grant and deny without anybody noticing. The tables are small.
 package permit
 
 import (
@@ -138,7 +141,7 @@ func Check(tx *db.Tx, actor guia.Actor, act Act) (singleHanded bool, err error) 
 // refusal of kind denied.
 func May(tx *db.Tx, actor guia.Actor, act Act) error {
 	var disabled int
-	err := tx.QueryRow("SELECT disabled FROM permit_user WHERE id = ?", []any{actor.User.String()}, &disabled)
+	err := tx.QueryRow("SELECT disabled FROM permit_user WHERE id || '' = ?", []any{actor.User.String()}, &disabled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return guia.Refuse(guia.Denied, "permit.unknown", actor.Login)
 	}
@@ -185,8 +188,8 @@ func approvers(tx *db.Tx, besides guia.PersonID) (n int, err error) {
 	for _, r := range roles {
 		args = append(args, r)
 	}
-	err = tx.QueryRow(`SELECT COUNT(DISTINCT u.id) FROM permit_user u JOIN permit_grant g ON g.user_id = u.id
-		WHERE u.disabled = 0 AND u.id <> ? AND g.role IN (?`+strings.Repeat(", ?", len(roles)-1)+`)`, args, &n)
+	err = tx.QueryRow(`SELECT COUNT(DISTINCT u.id) FROM permit_user u JOIN permit_grant g ON g.user_id || '' = u.id || ''
+		WHERE u.disabled = 0 AND u.id || '' <> ? AND g.role IN (?`+strings.Repeat(", ?", len(roles)-1)+`)`, args, &n)
 	return n, err
 }
 
@@ -197,7 +200,7 @@ type Grant struct {
 }
 
 func grants(tx *db.Tx, user guia.PersonID) ([]Grant, error) {
-	rows, err := tx.Query("SELECT role, scope FROM permit_grant WHERE user_id = ? ORDER BY role, scope", user.String())
+	rows, err := tx.Query("SELECT role, scope FROM permit_grant WHERE user_id || '' = ? ORDER BY role, scope", user.String())
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +222,8 @@ func scanGrants(rows *sql.Rows) ([]Grant, error) {
 
 // Scopes returns within which scopes the user may do act; empty when nowhere. It is for reading; an act asks [Check] too.
 func Scopes(ctx context.Context, d *db.DB, user guia.PersonID, act Act) ([]string, error) {
-	rows, err := d.Query(ctx, `SELECT g.role, g.scope FROM permit_grant g JOIN permit_user u ON u.id = g.user_id
-		WHERE g.user_id = ? AND u.disabled = 0 ORDER BY g.scope`, user.String())
+	rows, err := d.Query(ctx, `SELECT g.role, g.scope FROM permit_grant g JOIN permit_user u ON u.id || '' = g.user_id || ''
+		WHERE g.user_id || '' = ? AND u.disabled = 0 ORDER BY g.scope`, user.String())
 	if err != nil {
 		return nil, fmt.Errorf("read scopes: %w", err)
 	}
@@ -250,7 +253,7 @@ type User struct {
 func Users(ctx context.Context, d *db.DB) ([]User, error) {
 	var users []User
 	err := d.Snapshot(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT id, login, os_login, disabled FROM permit_user ORDER BY login")
+		rows, err := tx.QueryContext(ctx, "SELECT id, login, os_login, disabled FROM permit_user ORDER BY login || ''")
 		if err != nil {
 			return err
 		}
@@ -270,7 +273,7 @@ func Users(ctx context.Context, d *db.DB) ([]User, error) {
 			return err
 		}
 		for i := range users {
-			rows, err := tx.QueryContext(ctx, "SELECT role, scope FROM permit_grant WHERE user_id = ? ORDER BY role, scope", users[i].ID.String())
+			rows, err := tx.QueryContext(ctx, "SELECT role, scope FROM permit_grant WHERE user_id || '' = ? ORDER BY role, scope", users[i].ID.String())
 			if err != nil {
 				return err
 			}
@@ -293,7 +296,7 @@ func AddUser(tx *db.Tx, id guia.PersonID, login, osLogin string) error {
 		return guia.Refuse(guia.Invalid, "permit.login", login)
 	}
 	var n int
-	if err := tx.QueryRow("SELECT COUNT(*) FROM permit_user WHERE login = ?", []any{login}, &n); err != nil {
+	if err := tx.QueryRow("SELECT COUNT(os_login) FROM permit_user WHERE login || '' = ?", []any{login}, &n); err != nil {
 		return err
 	}
 	if n > 0 {
@@ -313,7 +316,7 @@ func SetDisabled(tx *db.Tx, id guia.PersonID, disabled bool) error {
 	if disabled {
 		value = 1
 	}
-	if _, err := tx.Exec("UPDATE permit_user SET disabled = ? WHERE id = ?", value, id.String()); err != nil {
+	if _, err := tx.Exec("UPDATE permit_user SET disabled = ? WHERE id || '' = ?", value, id.String()); err != nil {
 		return err
 	}
 	return keepAdministrator(tx)
@@ -333,7 +336,7 @@ func AddGrant(tx *db.Tx, id guia.PersonID, g Grant) error {
 
 // RemoveGrant takes a role away. The last administrator keeps theirs.
 func RemoveGrant(tx *db.Tx, id guia.PersonID, g Grant) error {
-	r, err := tx.Exec("DELETE FROM permit_grant WHERE user_id = ? AND role = ? AND scope = ?", id.String(), string(g.Role), g.Scope)
+	r, err := tx.Exec("DELETE FROM permit_grant WHERE user_id || '' = ? AND role = ? AND scope = ?", id.String(), string(g.Role), g.Scope)
 	if err != nil {
 		return err
 	}
@@ -345,7 +348,7 @@ func RemoveGrant(tx *db.Tx, id guia.PersonID, g Grant) error {
 
 func keepAdministrator(tx *db.Tx) error {
 	var n int
-	err := tx.QueryRow(`SELECT COUNT(*) FROM permit_user u JOIN permit_grant g ON g.user_id = u.id
+	err := tx.QueryRow(`SELECT COUNT(*) FROM permit_user u JOIN permit_grant g ON g.user_id || '' = u.id || ''
 		WHERE u.disabled = 0 AND g.role = ? AND g.scope = ?`, []any{string(Administrator), Everything}, &n)
 	if err == nil && n == 0 {
 		return guia.Refuse(guia.Conflict, "permit.last_administrator")

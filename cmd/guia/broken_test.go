@@ -212,3 +212,47 @@ func TestEveryFileOfADirectoryMissingEmptyOrGarbage(t *testing.T) {
 		}
 	}
 }
+
+// TestAFlippedBitOfAnAccountIsDamage changes one bit of the user's id wherever it stands in the database, in the rows and in the indexes:
+// check finds every one, and no command says that the user is none.
+func TestAFlippedBitOfAnAccountIsDamage(t *testing.T) {
+	t.Parallel()
+	d := ownDirectory{t, memory(t)}
+	if code, out, _ := d.guia("init"); code != codeDone {
+		t.Fatal(out)
+	}
+	code, out, _ := d.guia("user", "list")
+	var user struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(out), &user); code != codeDone || err != nil || user.ID == "" {
+		t.Fatal(code, out, err)
+	}
+	whole, err := os.ReadFile(d.path("guia.db"))
+	d.ok(err)
+	digit := strings.IndexAny(user.ID, "0123456789") // a digit with its lowest bit changed is one too
+	found := 0
+	for at := 0; ; at++ {
+		next := bytes.Index(whole[at:], []byte(user.ID))
+		if next < 0 {
+			break
+		}
+		at += next
+		found++
+		changed := bytes.Clone(whole)
+		changed[at+digit] ^= 1
+		for _, args := range [][]string{{"log"}, {"user", "list"}, {"doctor"}, {"check"}} {
+			d.ok(os.WriteFile(d.path("guia.db"), changed, 0o600))
+			code, out, keys := d.guia(args...)
+			if args[0] == "check" && (code != codeDamaged || !slices.Contains(keys, "check.structure") && !slices.Contains(keys, "check.state_differs")) {
+				t.Errorf("byte %d: check: exit code %d, said %v: %s", at, code, keys, out)
+			}
+			if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "permit.") && k != "permit.damaged" }) {
+				t.Errorf("byte %d: %s: exit code %d, said %v", at, args[0], code, keys)
+			}
+		}
+	}
+	if found < 6 { // the account and its two roles, each as a row and in an index
+		t.Errorf("the id was found %d times", found)
+	}
+}

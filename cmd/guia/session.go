@@ -141,7 +141,19 @@ func (p *program) work(ctx context.Context, h *holder, fn func(context.Context, 
 	if err != nil {
 		return err
 	}
-	return fn(ctx, &session{p, h, actor})
+	s := &session{p, h, actor}
+	err = fn(ctx, s)
+	if guia.KindOf(err) == guia.Denied { // no word about a user before it is known who the users are
+		if damage := s.accountsAreOurs(ctx); damage != nil {
+			return damage
+		}
+	}
+	return err
+}
+
+// accountsAreOurs refuses (kind damaged) when the tables that say who may do what are not as Guia stored them.
+func (s *session) accountsAreOurs(ctx context.Context) error {
+	return errors.Join(s.Ledger.StateIsOurs(ctx, "permit_user"), s.Ledger.StateIsOurs(ctx, "permit_grant"))
 }
 
 // who finds the account that acts: the one named by --as or GUIA_USER (its word for it: "asserted"), else the one that belongs to
