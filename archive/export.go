@@ -54,8 +54,11 @@ func Export(ctx context.Context, d *directory.Directory, actor guia.Actor, dir s
 		return 0, err
 	}
 	now, note, err := x.checkpoint()
+	var untidy error
 	if err == nil {
-		err = x.run(note, before, now.Size)
+		if err = x.run(note, before, now.Size); err == nil {
+			untidy = x.removePartials(before, now.Size)
+		}
 	}
 	x.ctx = context.WithoutCancel(ctx)
 	recorded := x.record(func(tx *ledger.Tx) error {
@@ -67,7 +70,7 @@ func Export(ctx context.Context, d *directory.Directory, actor guia.Actor, dir s
 		_, err := tx.Record(guia.TilesExported, f)
 		return err
 	})
-	return now.Size, errors.Join(err, recorded)
+	return now.Size, errors.Join(err, untidy, recorded)
 }
 
 func (x *export) record(fn func(*ledger.Tx) error) error {
@@ -103,7 +106,7 @@ func (x *export) run(note []byte, before, size int64) error {
 	if err := durable.WriteFile(filepath.Join(x.dir, noteName), note, 0o644); err != nil { // only now may anyone be told
 		return fmt.Errorf("export: %w", err)
 	}
-	return x.removePartials(before, size)
+	return nil
 }
 
 // exported returns the size of what is in dir already, 0 for nothing, after comparing it with the ledger.

@@ -139,10 +139,14 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	if o.Forgetful {
 		secure = "ON"
 	}
+	cache := 1024 // KiB
+	if o.Lasting {
+		cache = 4096 // the one that is written most
+	}
 	// The log is never checkpointed by the writer on its own.
 	common := []string{
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")",
-		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-8192)",
+		"wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-" + strconv.Itoa(cache) + ")",
 		// When the log begins anew its file shrinks to what it has when no reader kept it.
 		"journal_size_limit(" + strconv.FormatInt(walFull+walSoft, 10) + ")",
 	}
@@ -181,7 +185,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-1024)", "mmap_size(268435456)"}
+	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-512)"}
 	if d.reads, err = sql.Open("sqlite", dsn(d.path, "deferred", readers)); err != nil {
 		return err
 	}

@@ -65,8 +65,12 @@ func (d *DB) reserve() error {
 
 // emptyLog copies the whole log back, durably, and then makes it count for nothing without making its file shorter. What a power cut
 // leaves of the second step is either the log as it was, whose pages are in the file already, or none. The caller holds mu, and there are
-// no readers left; the transaction keeps out any other writer.
+// no readers left; the transaction keeps out any other writer, and the log stays when one was there in between, who must not.
 func (d *DB) emptyLog() error {
+	before, err := d.others()
+	if err != nil {
+		return err
+	}
 	if err := d.checkpoint(context.Background(), "RESTART"); err != nil {
 		return err
 	}
@@ -78,8 +82,17 @@ func (d *DB) emptyLog() error {
 			return err
 		}
 	}
-	err := d.overwriteHeader()
+	after, err := d.others()
+	if err == nil && after == before {
+		err = d.overwriteHeader()
+	}
 	return errors.Join(err, d.undo(context.Background()))
+}
+
+// others is a number that changes when another connection has written.
+func (d *DB) others() (n int64, err error) {
+	err = d.conn.QueryRowContext(context.Background(), "PRAGMA data_version").Scan(&n)
+	return n, err
 }
 
 func (d *DB) overwriteHeader() error {

@@ -1,6 +1,7 @@
 package guiatest_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -323,36 +324,77 @@ func TestEveryEditOfADirectoryIsFound(t *testing.T) {
 	t.Logf("%d edits: %v", len(edits), classes)
 }
 
-// TestARewrittenTreeIsRefusedWhenOpened changes a leaf and makes everything fit that can be made to fit without the log's key: tiles, head
-// and root. What was signed does not fit.
+// rewrite makes everything fit the leaves that can be made to fit without the log's key: tiles and head.
+func (e *editor) rewrite() {
+	var size uint64
+	e.ok(e.main.QueryRow("SELECT size FROM ledger_head").Scan(&size))
+	b := &proof.Builder{}
+	store := func(tile proof.Tile) {
+		e.exec("INSERT INTO ledger_tile (level, idx, hashes) VALUES (?, ?, ?) ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes", tile.Level, tile.Index, tile.Bytes())
+	}
+	for seq := range size {
+		for _, tile := range b.Append(proof.LeafHash(e.value("ledger_leaf", seq))) {
+			store(tile)
+		}
+	}
+	for level, hashes := range b.Partials() {
+		if level > 0 && len(hashes) > 0 {
+			store(proof.Tile{Level: level, Index: b.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes})
+		}
+	}
+	root := b.Root()
+	e.exec("UPDATE ledger_head SET root = ?", root[:])
+}
+
+// TestARewrittenTreeIsRefusedWhenOpened changes a leaf and makes everything else fit.
 func TestARewrittenTreeIsRefusedWhenOpened(t *testing.T) {
 	t.Parallel()
 	files := readImage(t, busyDirectory(t))
 	work := filepath.Join(memory(t), "data")
 	edited(t, files, work, func(_ testing.TB, e *editor) {
 		e.packed("ledger_leaf", 50, flip(60))
-		var size uint64
-		e.ok(e.main.QueryRow("SELECT size FROM ledger_head").Scan(&size))
-		b := &proof.Builder{}
-		store := func(tile proof.Tile) {
-			e.exec("INSERT INTO ledger_tile (level, idx, hashes) VALUES (?, ?, ?) ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes", tile.Level, tile.Index, tile.Bytes())
-		}
-		for seq := range size {
-			for _, tile := range b.Append(proof.LeafHash(e.value("ledger_leaf", seq))) {
-				store(tile)
-			}
-		}
-		for level, hashes := range b.Partials() {
-			if level > 0 && len(hashes) > 0 {
-				store(proof.Tile{Level: level, Index: b.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes})
-			}
-		}
-		root := b.Root()
-		e.exec("UPDATE ledger_head SET root = ?", root[:])
+		e.rewrite()
 	})
 	_, err := directory.Open(t.Context(), work)
 	if refusal, ok := errors.AsType[*guia.Refusal](err); !ok || refusal.Kind != guia.Damaged || refusal.Key != "ledger.checkpoint_differs" {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+// TestAForgedDateIsNotHiddenByAFlippedByte: a damaged content near a forged leaf does not explain why checkpoints do not match.
+func TestAForgedDateIsNotHiddenByAFlippedByte(t *testing.T) {
+	t.Parallel()
+	files := readImage(t, busyDirectory(t))
+	for _, also := range []bool{false, true} {
+		work := filepath.Join(memory(t), "data")
+		edited(t, files, work, func(_ testing.TB, e *editor) {
+			e.packed("ledger_leaf", 50, func(leaf []byte) []byte { return bytes.Replace(leaf, []byte("captured 20"), []byte("captured 19"), 1) })
+			e.rewrite()
+			if also {
+				e.packed("vault_row", 51, flip(-1))
+			}
+		})
+		d, err := directory.View(t.Context(), work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.Check(t.Context(), ledger.CheckOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, f := range r.Findings {
+			found[f.Key] = true
+			if f.HasSeq && f.Seq == 51 && f.Unmatched > 0 {
+				t.Errorf("event 51 is blamed for %d checkpoints", f.Unmatched)
+			}
+		}
+		if !found["check.checkpoint_differs"] || found["vault.damaged"] != also {
+			t.Errorf("a flipped byte %t: %v", also, r.Findings)
+		}
+		if err := d.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -138,10 +138,7 @@ func rewrite(r *reader, s *segment, gone bitset, docs []uint32) (segmentMeta, er
 	}
 	// Columns, lists, directory and marks of the living are always written anew.
 	p := s.part
-	cols := mergeColumns(r, []*segment{s}, p)
-	if r.err != nil {
-		return segmentMeta{Slots: w.slots}, r.err
-	}
+	cols := mergedColumns(r, []*segment{s}, p)
 	c.clearColumns(cols, &p, docs)
 	for _, b := range append(append([]blobID{s.meta.Leaves, s.meta.Alive}, s.meta.Columns...), s.meta.Lists...) {
 		for _, id := range b.Slots {
@@ -154,28 +151,34 @@ func rewrite(r *reader, s *segment, gone bitset, docs []uint32) (segmentMeta, er
 		}
 	}
 	w.dir = dir
-	return w.finish(p, cols)
+	meta, err := w.finish(p, cols)
+	if r.err != nil {
+		return segmentMeta{Slots: w.slots}, r.err
+	}
+	return meta, err
 }
 
 // clearColumns empties the values of the forgotten documents; their sequence numbers stay, so that the others are still found.
 func (c *rewriter) clearColumns(cols *columns, p *part, docs []uint32) {
-	for i := firstList; i < columnCount; i++ {
-		cols.names[i] = append(cols.names[i], "")
-		for _, d := range docs {
-			cols.values[i][d] = uint64(len(cols.names[i]) - 1)
-		}
-		cols.names[i] = cols.sortNames(i, cols.names[i])
-	}
-	for _, d := range docs {
-		cols.values[colTime][d] = 0
-		p.length -= cols.values[colLength][d]
-		cols.values[colLength][d] = 0
-		cols.values[colMessage][d] = 0
-	}
 	cols.dead = append(cols.dead, docs...)
 	slices.Sort(cols.dead)
+	stored := cols.fill
+	empty := func(values []uint64, by uint64) {
+		for _, d := range docs {
+			values[d] = by
+		}
+	}
+	lengths, _ := stored(colLength, nil)
+	times, _ := stored(colTime, nil)
+	if c.r.err != nil {
+		return
+	}
+	for _, d := range docs {
+		p.length -= lengths[d]
+	}
+	empty(times, 0)
 	low, high := uint64(0), uint64(0)
-	for _, t := range cols.values[colTime] {
+	for _, t := range times {
 		if t != 0 && (low == 0 || t < low) {
 			low = t
 		}
@@ -183,10 +186,28 @@ func (c *rewriter) clearColumns(cols *columns, p *part, docs []uint32) {
 	}
 	if low == 0 {
 		p.minTime, p.maxTime = 1, 0
-		return
+	} else {
+		p.minTime, p.maxTime = p.timeBase+int64(low-1), p.timeBase+int64(high-1)
 	}
-	p.minTime, p.maxTime = p.timeBase+int64(low-1), p.timeBase+int64(high-1)
-	rebase(cols.values[colTime], low-1)
+	cols.fill = func(i int, values []uint64) ([]uint64, []string) {
+		values, names := stored(i, values)
+		if c.r.err != nil {
+			return values, nil
+		}
+		switch {
+		case i >= firstList:
+			names = append(names, "")
+			empty(values, uint64(len(names)-1))
+		case i == colTime:
+			empty(values, 0)
+			if low != 0 {
+				rebase(values, low-1)
+			}
+		case i == colLength || i == colMessage:
+			empty(values, 0)
+		}
+		return values, names
+	}
 }
 
 // touches reports whether an entry of a leaf has postings of a document that goes.

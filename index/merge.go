@@ -179,11 +179,11 @@ func writeMerged(ctx context.Context, st *store, run []*segment) (segmentMeta, e
 		live = rest
 		w.endTerm()
 	}
-	c := mergeColumns(r, run, p)
+	meta, err := w.finish(p, mergedColumns(r, run, p))
 	if r.err != nil {
 		return segmentMeta{Slots: w.slots}, r.err
 	}
-	return w.finish(p, c)
+	return meta, err
 }
 
 // addPostings appends all documents of p with offset added.
@@ -198,36 +198,11 @@ func (w *segmentWriter) addPostings(r *reader, it *iter, p postings, offset uint
 	}
 }
 
-func mergeColumns(r *reader, run []*segment, p part) *columns {
+// mergedColumns are the columns of the run, one behind the other. Of the segments, which go away, nothing is kept that was not in memory.
+func mergedColumns(r *reader, run []*segment, p part) *columns {
 	var c columns
-	for i := range c.values {
-		c.values[i] = make([]uint64, 0, p.docs)
-	}
 	offset := uint32(0)
 	for _, s := range run {
-		for i := range c.values {
-			col := s.column(r, i)
-			add := uint64(0)
-			switch {
-			case i == colSeq:
-				add = s.minSeq - p.minSeq
-			case i == colTime:
-				add = uint64(s.minTime - p.minTime)
-			case i >= firstList:
-				add = uint64(len(c.names[i]))
-				c.names[i] = append(c.names[i], s.list(r, i).names...)
-			}
-			if r.err != nil {
-				return &c
-			}
-			for doc := range s.docs {
-				v := col.at(doc)
-				if i != colTime || v != 0 {
-					v += add
-				}
-				c.values[i] = append(c.values[i], v)
-			}
-		}
 		if alive := s.alive(r); alive != nil {
 			for doc := range uint32(s.docs) {
 				if !alive.has(doc) {
@@ -237,8 +212,31 @@ func mergeColumns(r *reader, run []*segment, p part) *columns {
 		}
 		offset += uint32(s.docs)
 	}
-	for i := firstList; i < columnCount; i++ {
-		c.names[i] = c.sortNames(i, c.names[i])
+	c.fill = func(i int, values []uint64) ([]uint64, []string) {
+		var names []string
+		for _, s := range run {
+			col, add := s.readColumn(r, i), uint64(0)
+			switch {
+			case i == colSeq:
+				add = s.minSeq - p.minSeq
+			case i == colTime:
+				add = uint64(s.minTime - p.minTime)
+			case i >= firstList:
+				add = uint64(len(names))
+				names = append(names, s.readList(r, i).names...)
+			}
+			if r.err != nil {
+				return values, nil
+			}
+			for doc := range s.docs {
+				v := col.at(doc)
+				if i != colTime || v != 0 {
+					v += add
+				}
+				values = append(values, v)
+			}
+		}
+		return values, names
 	}
 	return &c
 }

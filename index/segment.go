@@ -223,33 +223,56 @@ func (s *segment) directory(r *reader) *directory {
 	return s.dir
 }
 
+// column returns a column, which stays in memory.
 func (s *segment) column(r *reader, c int) *column {
+	col := s.readColumn(r, c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.columns[c] == nil {
-		width := s.meta.Width[c]
-		data := r.blob(s.meta.Columns[c].Slots, s.docs*width+8)
-		if r.err != nil || len(data) != s.docs*width {
-			r.fail(damaged("column has a wrong length"))
-			return &column{width: 0, data: make([]byte, 8)}
-		}
-		s.columns[c] = &column{width, append(data, make([]byte, 8)...)}
+	if r.err == nil {
+		s.columns[c] = col
 	}
-	return s.columns[c]
+	return col
+}
+
+// readColumn is column for a segment that is on its way out.
+func (s *segment) readColumn(r *reader, c int) *column {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.columns[c] != nil {
+		return s.columns[c]
+	}
+	width := s.meta.Width[c]
+	data := r.blob(s.meta.Columns[c].Slots, s.docs*width+8)
+	if r.err != nil || len(data) != s.docs*width {
+		r.fail(damaged("column has a wrong length"))
+		return &column{width: 0, data: make([]byte, 8)}
+	}
+	return &column{width, append(data, make([]byte, 8)...)}
 }
 
 func (s *segment) list(r *reader, c int) *nameList {
+	l := s.readList(r, c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lists[c] == nil {
-		b := s.meta.Lists[c-firstList]
-		data := r.blob(b.Slots, b.Size)
-		if r.err != nil {
-			return &nameList{}
-		}
-		s.lists[c] = &nameList{parseNames(data), true}
+	if r.err == nil {
+		s.lists[c] = l
 	}
-	return s.lists[c]
+	return l
+}
+
+// readList is list for a segment that is on its way out.
+func (s *segment) readList(r *reader, c int) *nameList {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lists[c] != nil {
+		return s.lists[c]
+	}
+	b := s.meta.Lists[c-firstList]
+	data := r.blob(b.Slots, b.Size)
+	if r.err != nil {
+		return &nameList{}
+	}
+	return &nameList{parseNames(data), true}
 }
 
 func (s *segment) alive(r *reader) bitset {

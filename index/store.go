@@ -27,7 +27,7 @@ const (
 	slotRoom = 16304 - slotHead // what fits into a slot of one page
 	slotMost = 1<<20 - slotHead
 
-	writeBatch = 4 << 20 // bytes of slots in one transaction
+	writeBatch = 1 << 20 // bytes of slots in one transaction
 	cacheSize  = 64 << 20
 )
 

@@ -212,31 +212,38 @@ func (w *segmentWriter) endLeaf() {
 	}
 }
 
-// columns are the values of all documents, before they are packed.
+// columns are what the documents are, before it is packed: one column at a time, for together they would be the largest thing in memory.
 type columns struct {
-	values [columnCount][]uint64
-	names  [columnCount][]string // in order
-	dead   []uint32
+	// fill appends the values of column i for all documents to values. colSeq and colTime count from the least of the part. What a list
+	// column points into is names, in any order, a name perhaps several times.
+	fill func(i int, values []uint64) (filled []uint64, names []string)
+	dead []uint32
 }
 
-// finish writes dictionary and columns and returns what the row of the segment must say. In c, colSeq and colTime count from p.minSeq
-// and p.minTime.
+// finish writes dictionary and columns and returns what the row of the segment must say.
 func (w *segmentWriter) finish(p part, c *columns) (segmentMeta, error) {
 	w.endLeaf()
 	m := segmentMeta{
 		Docs: p.docs, Dead: len(c.dead), MinSeq: p.minSeq, MaxSeq: p.maxSeq, MinTime: p.minTime, MaxTime: p.maxTime, Length: p.length,
 		Leaves: w.putBlob(w.dir.encode()),
 	}
-	for _, v := range c.values[colMessage] {
-		m.Copies += int(v & 1)
-	}
-	for _, values := range c.values {
+	var values []uint64
+	for i := range columnCount {
+		var names []string
+		if values, names = c.fill(i, slices.Grow(values[:0], p.docs)); len(values) != p.docs {
+			return segmentMeta{Slots: w.slots}, damaged("column has a wrong length") // the reader has said why
+		}
+		if i >= firstList {
+			m.Lists = append(m.Lists, w.putBlob(appendNames(nil, sortNames(values, names))))
+		}
+		if i == colMessage {
+			for _, v := range values {
+				m.Copies += int(v & 1)
+			}
+		}
 		width, data := pack(values)
 		m.Width = append(m.Width, width)
 		m.Columns = append(m.Columns, w.putBlob(data))
-	}
-	for _, names := range c.names[firstList:] {
-		m.Lists = append(m.Lists, w.putBlob(appendNames(nil, names)))
 	}
 	if len(c.dead) > 0 {
 		alive := newBitset(p.docs)
@@ -298,20 +305,15 @@ func writeBuffer(ctx context.Context, s *store, b *buffer) (segmentMeta, error) 
 		room = b.each(t, room, w.addDoc)
 		w.endTerm()
 	}
-	var c columns
-	for i := range c.values {
-		c.values[i] = make([]uint64, b.docs)
-		for doc := range c.values[i] {
-			c.values[i][doc] = b.cols[i].at(doc)
+	return w.finish(b.part, &columns{fill: func(i int, values []uint64) ([]uint64, []string) {
+		for doc := range b.docs {
+			values = append(values, b.cols[i].at(doc))
 		}
-	}
-	if b.minTime <= b.maxTime {
-		rebase(c.values[colTime], uint64(b.minTime-b.timeBase))
-	}
-	for i := firstList; i < columnCount; i++ {
-		c.names[i] = c.sortNames(i, b.names[i].names)
-	}
-	return w.finish(b.part, &c)
+		if i == colTime && b.minTime <= b.maxTime {
+			rebase(values, uint64(b.minTime-b.timeBase))
+		}
+		return values, b.names[i].names
+	}})
 }
 
 // rebase makes times count from a later moment.
@@ -323,10 +325,10 @@ func rebase(times []uint64, later uint64) {
 	}
 }
 
-// sortNames returns the names that column i uses, in order, and makes the column point into the result.
-func (c *columns) sortNames(i int, names []string) []string {
+// sortNames returns the names that the values of a column point into, in order, each once, and makes the values point into the result.
+func sortNames(values []uint64, names []string) []string {
 	used := make([]bool, len(names))
-	for _, v := range c.values[i] {
+	for _, v := range values {
 		used[v] = true
 	}
 	var order []int
@@ -352,8 +354,8 @@ func (c *columns) sortNames(i int, names []string) []string {
 		}
 		place[k] = uint64(len(out) - 1)
 	}
-	for doc, v := range c.values[i] {
-		c.values[i][doc] = place[v]
+	for doc, v := range values {
+		values[doc] = place[v]
 	}
 	return out
 }

@@ -98,7 +98,7 @@ func (r *CheckReport) condense() {
 	}
 	first := r.unmatched[0]
 	at := slices.IndexFunc(r.Findings, func(f Finding) bool {
-		return f.HasSeq && int64(f.until()) >= r.good && int64(f.Seq) < first
+		return f.leaf && int64(f.until()) >= r.good && int64(f.Seq) < first
 	})
 	if at < 0 {
 		r.Findings = append(r.Findings, Finding{Seq: guia.Seq(r.good), HasSeq: true, Key: "check.checkpoint_differs", Args: []any{first, r.good, len(r.unmatched)}})
