@@ -77,6 +77,7 @@ const floors = `
 var modules = map[string]string{
 	"filippo.io/age":                      "seal archive test", // escrow and copies for named recipients
 	"filippo.io/torchwood":                "test",              // an independent reader of our proofs
+	"github.com/coder/websocket":          "source/dingtalk",   // what DingTalk pushes comes through one
 	"github.com/google/go-cmp":            "test",
 	"github.com/klauspost/compress":       "canon vault seal", // zstd
 	"github.com/rogpeppe/go-internal":     "test",             // script tests of the real binary
