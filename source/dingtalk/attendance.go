@@ -159,6 +159,9 @@ func (s *Source) clocked(row *attendanceRow, raw []byte, a *answer) source.Recor
 	r := s.record(guia.AttendanceChecked, "check/"+string(row.ID), raw, a)
 	r.Sender = source.Person{ID: string(row.UserID)}
 	inMillis(&r, row.At)
+	if row.At > 0 {
+		r.Thread = punchKey(row.UserID, text(row.At.String())) // as it was pushed, if it was
+	}
 	show := func(n number) string {
 		if n <= 0 {
 			return ""

@@ -22,6 +22,11 @@ const (
 	JobMeetings   Job = "meetings"
 	JobDrive      Job = "drive"
 	JobRoster     Job = "roster"
+
+	JobConversations Job = FeedConversations // pushed only
+	JobEvents        Job = FeedEvents        // pushed only
+	JobStream        Job = "stream"          // opening the way for what is pushed
+	JobOther         Job = "other"           // deliveries that others of the tenant have used
 )
 
 // urgency says what a job may spend.
@@ -31,10 +36,11 @@ const (
 	patient  urgency = iota // no more than the month's share so far
 	ordinary                // everything but the reserve
 	pressing                // also the reserve: what is not read now can never be read again
+	vital                   // counted and never refused: no source says that the call is billed, and without it deliveries are lost
 )
 
 // urgencies: read results end after 24 hours. A log and receipts are evidence; inventories can wait (dingtalk-api.md 19).
-var urgencies = map[Job]urgency{JobBase: pressing, JobReads: pressing, JobNotices: ordinary, JobFileLog: ordinary, JobDirectory: ordinary, JobAttendance: ordinary, JobRoster: ordinary}
+var urgencies = map[Job]urgency{JobBase: pressing, JobReads: pressing, JobNotices: ordinary, JobFileLog: ordinary, JobDirectory: ordinary, JobAttendance: ordinary, JobRoster: ordinary, JobStream: vital}
 
 // reservePercent of the calls are kept for pressing jobs.
 const reservePercent = 20
@@ -194,6 +200,7 @@ func (b *Budget) store(u Usage) error {
 func (b *Budget) forbids(job Job) string {
 	spent, open := b.usage.Spent(), b.quota.Calls*(100-reservePercent)/100
 	switch urgency := urgencies[job]; {
+	case urgency == vital:
 	case spent >= b.quota.Calls:
 		return WhySpent
 	case urgency < pressing && spent >= open:
@@ -254,6 +261,19 @@ func (b *Budget) Deliver(job Job, n int) (covered bool, err error) {
 	b.turn()
 	b.usage.Deliveries[job] += n
 	return b.usage.Delivered() <= b.quota.Deliveries, b.store(b.usage)
+}
+
+// undelivered believes DingTalk that no delivery is left.
+func (b *Budget) undelivered() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.turn()
+	left := b.quota.Deliveries - b.usage.Delivered()
+	if left <= 0 {
+		return nil
+	}
+	b.usage.Deliveries[JobOther] += left
+	return b.store(b.usage)
 }
 
 // Deferral is the cause of the refusal of a call that was not made.

@@ -186,7 +186,7 @@ func (c *Client) call(ctx context.Context, job Job, e *endpoint, a args) (*answe
 		}
 		switch fault.Kind {
 		case BadToken:
-			if renewed || e == apiToken {
+			if renewed || e == apiToken || e == apiOpen {
 				return nil, fault.refusal()
 			}
 			c.forget(token)
@@ -275,14 +275,20 @@ func (c *Client) once(ctx context.Context, e *endpoint, a args, token string) (*
 			ans.request = clean(string(id.RequestID2))
 		}
 	}
-	if res.TLS != nil && len(res.TLS.PeerCertificates) > 0 {
-		sum := sha256.Sum256(res.TLS.PeerCertificates[0].Raw)
-		ans.peer = "sha256:" + hex.EncodeToString(sum[:])
-	}
+	ans.peer = peerOf(res)
 	if told, err := http.ParseTime(res.Header.Get("Date")); err == nil {
 		ans.offset, ans.hasTime = told.Sub(before.Truncate(time.Second)), true // the header has whole seconds
 	}
 	return ans, nil
+}
+
+// peerOf is the digest of the certificate of the machine that answered; empty without TLS.
+func peerOf(res *http.Response) string {
+	if res == nil || res.TLS == nil || len(res.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(res.TLS.PeerCertificates[0].Raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // keepPace waits until the call may be made: each at most so many times a second.
@@ -302,9 +308,9 @@ func (c *Client) keepPace(ctx context.Context, e *endpoint) error {
 	return ctx.Err()
 }
 
-// tokenFor returns the token of the application; empty for the call that asks for it. One goroutine asks while others wait.
+// tokenFor returns the token of the application; empty for the calls that take its key and secret. One goroutine asks while others wait.
 func (c *Client) tokenFor(ctx context.Context, e *endpoint) (string, error) {
-	if e == apiToken {
+	if e == apiToken || e == apiOpen {
 		return "", nil
 	}
 	c.mu.Lock()

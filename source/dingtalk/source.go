@@ -5,6 +5,9 @@
 // tells of the time from the end of the round before up to its own beginning: of a log the rows of that time, of a directory or a
 // listing everything as it stands. The cursor holds the round, the step of the feed, and DingTalk's own place in a listing.
 //
+// What DingTalk pushes comes through a [Stream], or to a [Callback] where that cannot be. An event belongs to the feed whose facts it
+// tells, and has the stream and, where it is the same fact, the key of what is pulled.
+//
 // Guarantees. A record has the same key in every round and after every crash, so that package intake stores it once and a changed one as
 // its next version. Logs and lists of times are read with an overlap, so that rows that appear late are not lost. A row that cannot
 // be read, or a part of a feed that this tenant does not grant, becomes a source.gap with the reason and the rest is read. A call
