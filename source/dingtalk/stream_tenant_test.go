@@ -79,6 +79,20 @@ type kept struct {
 	hold    chan struct{} // when not nil: nothing is durable before it is closed
 	begun   chan struct{} // told when a page is handed over
 	fail    error
+	told    chan struct{} // told after each page; see until
+}
+
+// until waits for pages until it is so.
+func (k *kept) until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	limit := time.After(30 * time.Second)
+	for !so() {
+		select {
+		case <-k.told:
+		case <-limit:
+			t.Fatalf("never: %s; %d pages", what, k.pages)
+		}
+	}
 }
 
 func (k *kept) keep(ctx context.Context, feed string, records []source.Record) error {
@@ -100,6 +114,12 @@ func (k *kept) keep(ctx context.Context, feed string, records []source.Record) e
 	if k.fail != nil {
 		return k.fail
 	}
+	defer func() {
+		select {
+		case k.told <- struct{}{}:
+		default:
+		}
+	}()
 	if k.records == nil {
 		k.records = map[string][]source.Record{}
 	}

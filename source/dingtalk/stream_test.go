@@ -48,7 +48,7 @@ func TestWhatCannotBeKeptIsNotAcknowledged(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, raw, err := l.conn.Read(ctx); err == nil {
-		t.Errorf("answered %s", raw)
+		t.Fatalf("answered %s", raw)
 	}
 	if err := r.end(); !errors.Is(err, full) {
 		t.Errorf("Run: %v", err)
