@@ -12,7 +12,7 @@ import (
 )
 
 // topics are pages of `guia help` that are not about one command.
-var topics = []string{"start", "accounts", "exit-codes", "json", "directory", "times", "languages"}
+var topics = []string{"start", "accounts", "exit-codes", "json", "directory", "times", "mapping", "languages"}
 
 func topicKey(topic string) string { return "help." + strings.ReplaceAll(topic, "-", "_") }
 

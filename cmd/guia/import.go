@@ -132,6 +132,11 @@ func (o *importOptions) open(path string) (input, error) {
 			in.Source, err = mapped.Open(path, m)
 		}
 	default:
+		looked, err := source.OpenInput(path) // refuses a damaged zip
+		if err != nil {
+			return in, err
+		}
+		_ = looked.Close() // only read
 		return in, guia.Refuse(guia.Invalid, "import.unknown", path)
 	}
 	return in, err

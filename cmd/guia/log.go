@@ -408,6 +408,9 @@ func senderOf(e *guia.Event) string {
 
 // briefText is what an event says, in one line.
 func briefText(e *guia.Event) string {
+	if e.Type == guia.SourceGap {
+		return plain(e.Fields.Get("origin") + ": " + e.Fields.Get("reason"))
+	}
 	parts := []string{e.Fields.Get("subject"), e.Text(), e.Fields.Get("query"), e.Fields.Get("name"), e.Fields.Get("reason")}
 	return plain(strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · "))
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,21 +35,40 @@ func (p *program) guess(path, kind string) error {
 	}
 	if p.json {
 		return p.emit(struct {
-			Mapping  string   `json:"mapping"` // YAML
-			Unplaced []string `json:"unplaced"`
-			Times    []string `json:"times"`
-		}{b.String(), orEmpty(proposal.Unplaced), orEmpty(proposal.Times)})
+			Mapping  string     `json:"mapping"` // YAML
+			Unplaced []string   `json:"unplaced"`
+			Times    [][]string `json:"times"` // one of these lists belongs under times
+			LeftOut  []string   `json:"left_out"`
+		}{b.String(), orEmpty(proposal.Unplaced), orEmpty(proposal.Times), orEmpty(proposal.LeftOut)})
 	}
 	p.print(b.String())
 	if len(proposal.Unplaced) > 0 {
 		p.note("import.unplaced", strings.Join(proposal.Unplaced, ", "))
 	}
 	if len(proposal.Times) > 0 {
-		p.note("import.times", strings.Join(proposal.Times, " | "))
+		lines := make([]string, len(proposal.Times))
+		for i, formats := range proposal.Times {
+			list, err := json.Marshal(formats)
+			if err != nil {
+				return err
+			}
+			lines[i] = "  times: " + string(list)
+		}
+		p.note("import.times", strings.Join(lines, "\n"))
+	}
+	if left := proposal.LeftOut; len(left) > 0 {
+		named := strings.Join(left[:min(len(left), mostNamed)], ", ")
+		if len(left) > mostNamed {
+			named += ", …"
+		}
+		p.note("import.left_out", named, filepath.Join(path, left[0]))
 	}
 	p.note("import.guessed", path)
 	return nil
 }
+
+// mostNamed is how many files are named in one sentence.
+const mostNamed = 10
 
 // orEmpty makes a JSON list of no list.
 func orEmpty[T any](s []T) []T {
@@ -143,7 +164,7 @@ func (l *looked) add(r *source.Record) {
 	s := sampled{Sender: r.Sender.Name, Conversation: r.StreamName, Type: string(r.Type), Text: r.Text, Origin: r.Origin}
 	switch {
 	case r.Type == guia.SourceGap:
-		s.Text = r.Extra.Get("reason")
+		s.Text = r.Origin + ": " + r.Extra.Get("reason")
 	case s.Text == "":
 		s.Text = r.Subject
 	}

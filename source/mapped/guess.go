@@ -24,9 +24,12 @@ type Proposal struct {
 	Mapping Mapping
 	// Unplaced are the columns or JSON paths of which no target could be found. They stay in the raw bytes.
 	Unplaced []string
-	// Times are the formats between which the values do not decide (day or month first). Mapping.Times is then empty, and
-	// reading refuses until one of them is chosen.
-	Times []string
+	// Times are the two lists of formats between which the values do not decide (day or month first), each of which reads all of
+	// them. Mapping.Times is then empty, and reading refuses until one of them is chosen.
+	Times [][]string
+	// LeftOut are the files of a folder or zip that the mapping does not read, because they are of another format. Of a tar they
+	// are not told: it would have to be read whole.
+	LeftOut []string
 }
 
 // words are the names that columns have in exports, by target, folded by fold. The first that is found in the header is taken.
@@ -38,7 +41,7 @@ var words = []struct {
 	{"time", []string{
 		"timestamp", "datetime", "sentat", "senton", "createdat", "createtime", "sendtime", "senttime", "messagetime", "msgtime", "ts", "發送時間", "发送时间", "傳送時間", "傳送日期", "消息时间", "訊息時間",
 		"日期時間", "日期时间", "發送日期", "发送日期", "創建時間", "创建时间", "建立時間", "dataehora", "datahora", "datadeenvio", "horadeenvio", "enviadoem", "criadoem", "time", "時間", "时间", "date", "日期", "data", "created", "sent", "hora",
-		"dateandtime", "dateutc", "datesent", "sentdate", "senddate", "messagedate", "createddate", "createdtime", "creationdate", "postedat", "發件時間", "发件时间", "發言時間", "发言时间", "發佈時間", "发布时间", "寄件日期", "datadecriacao", "datadamensagem", "horadamensagem", "momento",
+		"dateandtime", "dateutc", "datesent", "sentdate", "senddate", "messagedate", "createddate", "createdtime", "creationdate", "postedat", "發件時間", "发件时间", "發言時間", "发言时间", "發佈時間", "发布时间", "寄件日期", "datadecriacao", "datadamensagem", "horadamensagem", "momento", "when", "quando",
 	}},
 	{"sender.key", []string{"senderid", "userid", "fromid", "authorid", "senderuserid", "staffid", "employeeid", "發送人id", "发送人id", "發送者id", "发送者id", "用戶id", "用户id", "員工編號", "员工编号", "工號", "工号", "iddoremetente", "idremetente", "iddoutilizador", "idusuario"}},
 	{"sender.name", []string{
@@ -48,10 +51,10 @@ var words = []struct {
 	}},
 	{"sender.address", []string{"email", "senderemail", "fromemail", "emailaddress", "fromaddress", "mail", "郵箱", "邮箱", "電郵", "电邮", "電子郵件", "电子邮件", "電郵地址", "correio", "correioeletronico", "enderecodeemail", "emaildoremetente", "發件人郵箱", "发件人邮箱", "寄件者電郵", "emaildoautor"}},
 	{"sender.phone", []string{"phone", "mobile", "telephone", "phonenumber", "tel", "電話", "电话", "手機", "手机", "手機號碼", "手机号", "手机号码", "電話號碼", "telefone", "telemovel", "celular", "手機號", "移动电话", "流動電話", "numerodetelefone", "numerodetelemovel"}},
-	{"sender.title", []string{"jobtitle", "position", "職位", "职位", "職務", "职务", "職稱", "cargo", "funcao", "categoria"}},
+	{"sender.title", []string{"jobtitle", "sendertitle", "usertitle", "authortitle", "fromtitle", "position", "職位", "职位", "職務", "职务", "職稱", "cargo", "funcao", "categoria"}},
 	{"department", []string{"department", "dept", "部門", "部门", "departamento", "departmentname", "部門名稱", "部门名称", "nomedodepartamento"}},
 	{"text", []string{"content", "text", "message", "body", "msg", "contents", "messagetext", "messagecontent", "內容", "内容", "訊息", "消息", "信息", "訊息內容", "消息內容", "消息内容", "聊天内容", "聊天內容", "正文", "文本", "mensagem", "conteudo", "texto", "corpo", "corpodamensagem", "bodytext", "messagebody", "comment", "post", "內文", "内文", "發言內容", "发言内容", "發送內容", "发送内容", "郵件內容", "邮件内容", "conteudodamensagem", "textodamensagem", "comentario"}},
-	{"subject", []string{"subject", "title", "主題", "主题", "標題", "标题", "assunto", "titulo", "主旨", "郵件主題", "邮件主题"}},
+	{"subject", []string{"subject", "主題", "主题", "assunto", "主旨", "郵件主題", "邮件主题", "topic", "話題", "话题", "topico", "tema", "title", "標題", "标题", "titulo"}},
 	{"stream", []string{"conversationid", "channelid", "chatid", "groupid", "roomid", "openconversationid", "會話id", "会话id", "群id", "群組id", "idconversa", "iddaconversa", "idcanal", "conversationkey", "對話id", "对话id", "頻道id", "频道id", "聊天室id", "iddocanal", "iddogrupo"}},
 	{"stream.name", []string{"conversation", "channel", "chat", "group", "room", "conversationname", "channelname", "chatname", "groupname", "群組", "群组", "群名", "群名稱", "群名称", "群聊", "會話", "会话", "會話名稱", "会话名称", "頻道", "频道", "聊天室", "對話", "对话", "conversa", "canal", "grupo", "sala", "roomname", "chatroom", "chatsession", "chattitle", "grouptitle", "群聊名稱", "群聊名称", "群組名稱", "群组名称", "對話名稱", "对话名称", "頻道名稱", "频道名称", "nomedogrupo", "nomedaconversa", "nomedocanal"}},
 	{"recipients", []string{"to", "recipients", "recipient", "receiver", "receivers", "收件人", "收件者", "接收人", "接收者", "destinatario", "destinatarios", "para", "touser", "sentto", "收訊人", "收信人", "enviadopara"}},
@@ -88,7 +91,12 @@ const (
 func Guess(name string) (Proposal, error) {
 	p := Proposal{Mapping: Mapping{Header: 1, Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))}}
 	m := &p.Mapping
-	in, err := openInput(name, func(name string) bool { return byExtension[strings.ToLower(path.Ext(name))] != "" })
+	in, err := openInput(name, func(name string) choice {
+		if byExtension[strings.ToLower(path.Ext(name))] != "" {
+			return taken
+		}
+		return ignored
+	})
 	if err != nil {
 		return p, err
 	}
@@ -104,6 +112,11 @@ func Guess(name string) (Proposal, error) {
 	m.Format = byExtension[strings.ToLower(path.Ext(h.name))]
 	if in, ok := in.(*listing); !ok || !in.from.Sole {
 		m.Files = []string{"**/*" + strings.ToLower(path.Ext(h.name))}
+		for i := 0; ok && i < len(in.files); i++ {
+			if other := in.files[i].name; !strings.EqualFold(path.Ext(other), path.Ext(h.name)) {
+				p.LeftOut = append(p.LeftOut, other)
+			}
+		}
 	}
 	var columns []string
 	var rows [][]string
@@ -441,14 +454,34 @@ func (p *Proposal) formats(times []string) {
 		days = append(days, "D"+name[:1]+"M"+name)
 		months = append(months, "M"+name[:1]+"D"+name)
 	}
+	clear := clearFormats(times)
+	days, months = append(days, clear...), append(months, clear...)
 	switch {
 	case dayFirst && !monthFirst:
-		p.Mapping.Times = append(days, "iso")
+		p.Mapping.Times = days
 	case monthFirst && !dayFirst:
-		p.Mapping.Times = append(months, "iso")
+		p.Mapping.Times = months
 	default:
-		p.Times = append(days, months...)
+		p.Times = [][]string{days, months}
 	}
+}
+
+// clearFormats are the formats of the times that are clear by themselves: once formats are named, no others are read.
+func clearFormats(times []string) []string {
+	formats := []string{"iso"}
+	for _, s := range times {
+		for _, word := range []string{"unix", "unix-ms", "unix-us"} {
+			at, ok := unix(s, "")
+			named, same := unix(s, word)
+			if ok && same && at == named && !slices.Contains(formats, word) {
+				formats = append(formats, word)
+			}
+		}
+		if _, ok := rfc2822(s); ok && !slices.Contains(formats, "rfc2822") {
+			formats = append(formats, "rfc2822")
+		}
+	}
+	return formats
 }
 
 // shape is the format of what follows the two first numbers of a time: "/YYYY hh:mm".

@@ -52,7 +52,15 @@ type handle struct {
 }
 
 // chooser says which files of an input are read.
-type chooser func(name string) bool
+type chooser func(name string) choice
+
+type choice int
+
+const (
+	ignored choice = iota
+	taken
+	leftOut // of a kind that could be read, and no pattern of the mapping takes it
+)
 
 // openInput looks at what path is.
 func openInput(name string, choose chooser) (input, error) {
@@ -102,6 +110,7 @@ func clean(name string) (string, bool) {
 type listing struct {
 	from   *source.Input
 	files  []listed
+	left   []string                // names of those that are left out
 	before []int64                 // bytes in the files before each, and in all
 	all    map[string]source.Entry // what records may speak of
 	grown  int64                   // bytes unpacked so far
@@ -138,10 +147,14 @@ func newListing(from *source.Input, choose chooser) (*listing, error) {
 			}
 		}
 		in.all[name] = e
-		if from.Sole || choose(name) {
+		switch chosen := choose(name); {
+		case from.Sole || chosen == taken:
 			in.files = append(in.files, listed{e, name})
+		case chosen == leftOut:
+			in.left = append(in.left, name)
 		}
 	}
+	slices.Sort(in.left)
 	slices.SortStableFunc(in.files, func(a, b listed) int { return strings.Compare(a.name, b.name) })
 	from.Entries = from.Entries[:0]
 	in.before = []int64{0}
@@ -153,8 +166,11 @@ func newListing(from *source.Input, choose chooser) (*listing, error) {
 }
 
 func (in *listing) file(i int) (*handle, error) {
-	if i >= len(in.files) {
+	if i >= len(in.files)+len(in.left) {
 		return nil, io.EOF
+	}
+	if i >= len(in.files) {
+		return nil, notTaken(in.left[i-len(in.files)])
 	}
 	f := in.files[i]
 	r, err := in.from.Open(f.Entry)
@@ -299,12 +315,20 @@ func (in *tarInput) file(i int) (*handle, error) {
 		if !ok {
 			return nil, guia.Refuse(guia.Invalid, "mapped.archive.path")
 		}
-		if head.Typeflag != tar.TypeReg || source.Litter(name) || !in.choose(name) {
+		if head.Typeflag != tar.TypeReg || source.Litter(name) {
 			continue
 		}
-		if in.next++; in.next > i {
-			return &handle{name: name, r: in.tar, size: head.Size, close: func() error { return nil }}, nil
+		chosen := in.choose(name)
+		if chosen == ignored {
+			continue
 		}
+		if in.next++; in.next <= i {
+			continue
+		}
+		if chosen == leftOut {
+			return nil, notTaken(name)
+		}
+		return &handle{name: name, r: in.tar, size: head.Size, close: func() error { return nil }}, nil
 	}
 }
 
@@ -322,6 +346,11 @@ func (in *tarInput) progress(int, int64) (int64, int64) {
 }
 
 func (in *tarInput) close() error { return in.from.Close() }
+
+// notTaken is the name of a file of a kind that could be read, and that no pattern of the mapping takes.
+type notTaken string
+
+func (n notTaken) Error() string { return "left out by the mapping" }
 
 // damage says that a file of an archive cannot be opened, or that nothing after this place can.
 type damage struct {

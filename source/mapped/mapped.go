@@ -7,7 +7,8 @@
 //
 // The package guarantees that memory does not grow with the input, that the raw bytes of a record are the bytes of its row as they
 // stand in the file, and that nothing is dropped: a row without a usable time or sender is kept and marked, a part that cannot be read
-// becomes a source.gap. Keys: the mapped identifier together with the stream; without one, a digest of the row and how many identical
+// becomes a source.gap, and so does a file of a known kind that no pattern of the mapping takes, unless records may name it as an
+// attachment. Keys: the mapped identifier together with the stream; without one, a digest of the row and how many identical
 // rows stood before it, so that a longer export of the same table brings the same keys. Without an identifier, continuing after a
 // restart reads the input once from its beginning to count again.
 //
@@ -146,15 +147,19 @@ func Open(name string, m Mapping) (*Source, error) {
 	return s, nil
 }
 
-// chooser says which files of a folder or archive the mapping reads.
+// chooser says which files of a folder or archive the mapping reads. Where it names attachments, what it does not read may be one.
 func (m *Mapping) chooser() chooser {
 	globs := m.globs(func(glob string) string { return glob })
-	return func(name string) bool {
+	_, attaches := m.Fields["file.path"]
+	return func(name string) choice {
 		known := byExtension[strings.ToLower(path.Ext(name))] != ""
-		if len(globs) == 0 {
-			return known
+		switch {
+		case len(globs) == 0 && known, (known || m.Format != "") && matches(globs, name):
+			return taken
+		case known && !attaches:
+			return leftOut
 		}
-		return (known || m.Format != "") && matches(globs, name)
+		return ignored
 	}
 }
 
@@ -392,6 +397,12 @@ func (s *Source) record(ctx context.Context) (r *source.Record, next place, err 
 
 // cannotOpen turns damage into a gap. An input of which nothing can be read is refused instead.
 func (s *Source) cannotOpen(err error) (*source.Record, place, error) {
+	if name, ok := errors.AsType[notTaken](err); ok {
+		r := s.gap(string(name), 0, []byte(name), "text/plain", "no pattern under files: in the mapping takes this file")
+		sum := sha256.Sum256(r.Raw) // whatever stands beside it
+		r.Key = "gap:left-out:" + hex.EncodeToString(sum[:16])
+		return r, place{file: s.at.file + 1}, nil
+	}
 	var d *damage
 	if !errors.As(err, &d) || s.at == (place{}) && (d.final || !s.several) {
 		if d != nil {

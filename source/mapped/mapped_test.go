@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"guia"
 	"guia/source"
 	"guia/source/mapped"
 	"guia/source/sourcetest"
@@ -196,5 +197,42 @@ func TestTwoSystemsAreKeptApart(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestAFileThatNoPatternTakesIsAGap: in a folder, a zip and a tar, and with a key that does not depend on what stands beside it. What
+// may be an attachment of a record is none.
+func TestAFileThatNoPatternTakesIsAGap(t *testing.T) {
+	files := map[string]string{"a.csv": "x\n1\n", "b.json": `[{"x":2}]`, "c/d.tsv": "x\n3\n", "e.pdf": "%PDF"}
+	folder := filepath.Join(t.TempDir(), "in")
+	for name, content := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := map[string]bool{}
+	for name, path := range map[string]string{"folder": folder, "zip": put(t, "in.zip", zipOf(files)), "tar": put(t, "in.tar.gz", tarOf(files))} {
+		var rows, gaps []string
+		for _, r := range sourcetest.All(t, open(t, path, mapping(t, "files: ['*.csv']\nfields: {text: x}"))) {
+			if r.Type != guia.SourceGap {
+				rows = append(rows, r.Text)
+				continue
+			}
+			gaps = append(gaps, r.Origin)
+			keys[r.Key] = true
+		}
+		if !slices.Equal(rows, []string{"1"}) || !slices.Equal(gaps, []string{"b.json#0", "c/d.tsv#0"}) {
+			t.Errorf("%s: rows %q, gaps %q", name, rows, gaps)
+		}
+		attached := sourcetest.All(t, open(t, path, mapping(t, "files: ['*.csv']\nfields: {text: x, file.path: {column: f, optional: true}}")))
+		if len(attached) != 1 {
+			t.Errorf("%s: with attachments: %d records, want 1", name, len(attached))
+		}
+	}
+	if len(keys) != 2 {
+		t.Errorf("%d keys for 2 files", len(keys))
 	}
 }

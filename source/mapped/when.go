@@ -20,7 +20,7 @@ const assumedZone = "Asia/Macau"
 var errAmbiguous = errors.New("day or month first")
 
 // layout is a format of times. It is one of the words unix, unix-ms, unix-us, unix-ns, iso, rfc2822, or made of YYYY YY MM M DD D hh h mm
-// ss f (digits of a fraction) ap (AM, PM, 上午, 下午) Z (an offset) and of other characters that stand for themselves.
+// ss f (digits of a fraction) ap (AM, PM, 上午, 下午) Z (an offset) and of other characters that stand for themselves. Where no YYYY, DD or hh stands, yyyy, dd and HH mean the same.
 type layout struct {
 	word string
 	toks []string
@@ -33,6 +33,11 @@ func parseLayout(s string) (layout, error) {
 	switch s {
 	case "unix", "unix-ms", "unix-us", "unix-ns", "iso", "rfc2822":
 		return layout{word: s}, nil
+	}
+	for _, also := range []struct{ spelling, token string }{{"y", "Y"}, {"d", "D"}, {"H", "h"}} { // dd/MM/yyyy HH:mm
+		if !strings.Contains(s, also.token) {
+			s = strings.ReplaceAll(s, also.spelling, also.token)
+		}
 	}
 	var l layout
 	has := map[byte]int{}

@@ -26,6 +26,9 @@ func TestTimesKeepWhatWasTold(t *testing.T) {
 		{"MM/DD/YYYY h:mm ap", "", "03/04/2024 4:05 PM", "2024-03-04T08:05Z", "Asia/Macau", "assumed"},
 		{"unix-us", "", "1757425031123456", "2025-09-09T13:37:11.123456Z", "UTC", "source"},
 		{"DD.MM.YY hh:mm:ss Z", "", "03.04.24 16:05:00 +0100", "2024-04-03T15:05:00Z", "+01:00", "source"},
+		{"dd/MM/yyyy HH:mm:ss", "", "03/04/2024 16:05:09", "2024-04-03T08:05:09Z", "Asia/Macau", "assumed"},
+		{"d/M/yy H:mm", "", "3/4/24 9:05", "2024-04-03T01:05Z", "Asia/Macau", "assumed"},
+		{"D de M de YYYY", "", "3 de 4 de 2024", "2024-04-03", "Asia/Macau", "assumed"}, // d stands for itself where D is there
 		{"", "", "yesterday", "", "", "none"},
 		{"", "", "2024-02-30", "", "", "none"},
 		{"", "", "2024-03-01 25:00", "", "", "none"},
