@@ -125,6 +125,7 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 	}
 	feeds := map[string][]source.Record{}
 	var fresh []string
+	kept := int64(0)
 	for _, p := range deliveries { // 2: into records; nothing is stored
 		name := p.topic + "\n" + p.id
 		switch {
@@ -151,7 +152,7 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 			b.told.Odd++
 		}
 		feeds[feed] = append(feeds[feed], records...)
-		b.told.Kept++
+		kept++
 		if p.id != "" {
 			fresh = append(fresh, name)
 		}
@@ -164,6 +165,7 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 			return err
 		}
 	}
+	b.told.Kept += kept
 	for _, name := range fresh { // 4: known from now on
 		b.seen.add(name)
 	}

@@ -234,7 +234,7 @@ func (s *Stream) up(ctx context.Context) error {
 	if !lost {
 		return nil
 	}
-	if err := s.box.lost(ctx, from, now, "no connection to DingTalk: what was said meanwhile is not delivered again"); err != nil {
+	if err := s.box.lost(ctx, from, now, "no connection to DingTalk: of what was pushed meanwhile messages to the robot are lost, and events may be"); err != nil {
 		s.down()
 		return err
 	}
@@ -270,12 +270,13 @@ func (s *Stream) hear() {
 	s.heard = later(s.heard, s.c.cfg.Now())
 }
 
-// wait notes that so many frames more, or less, wait to be kept.
+// wait notes that so many frames more, or less, wait to be kept. Of a frame that was read it is told before [Stream.hear], so that there
+// is no moment at which [Stream.Since] lies behind a frame that is not durable.
 func (s *Stream) wait(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting == 0 {
-		s.waited = s.c.cfg.Now()
+		s.waited = s.heard
 	}
 	s.waiting += n
 }
@@ -357,8 +358,11 @@ func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, l
 		if err != nil {
 			break
 		}
-		s.hear()
 		f := parseFrame(raw)
+		if f.isKept() {
+			s.wait(1)
+		}
+		s.hear()
 		switch {
 		case f.kind == kindSystem && f.topic == "ping":
 			_ = send(reading, conn, f.reply(codeOK, "OK", string(f.data))) // when it fails, so does the next read
@@ -369,11 +373,10 @@ func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, l
 			continue
 		case f.kind == kindSystem:
 			continue
-		case f.kind == kindCallback && f.topic != robotTopic:
+		case !f.isKept():
 			_ = send(reading, conn, f.reply(codeNoHandler, "no handler", `{"response":null}`)) // likewise
 			continue
 		}
-		s.wait(1)
 		select {
 		case frames <- &f:
 		default:

@@ -127,6 +127,12 @@ func beginning(raw []byte) (f frame) {
 	return f
 }
 
+// isKept reports whether the frame brings something to keep, if only a gap: it is no message of the connection itself, and not of a
+// callback that we did not ask for.
+func (f *frame) isKept() bool {
+	return f.kind != kindSystem && (f.kind != kindCallback || f.topic == robotTopic)
+}
+
 // push is the delivery that the frame brings.
 func (f *frame) push(peer string) push {
 	topic := cmp.Or(f.event, f.topic)

@@ -143,6 +143,32 @@ func TestWhatWasLostBeforeTheProgramBeganIsAFact(t *testing.T) {
 	}
 }
 
+func TestNothingThatIsNotDurableCountsAsReceived(t *testing.T) {
+	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
+	clock := make(chan time.Time, 1)
+	clock <- now
+	s := f.run(k, func(cfg *dingtalk.Config, _ *dingtalk.StreamOptions) {
+		cfg.Now = func() time.Time { n := <-clock; clock <- n; return n }
+	})
+	l := f.link()
+	l.send(system("p0", "ping", `{"opaque":"o"}`))
+	l.reply()
+	<-clock
+	clock <- now.Add(time.Minute)
+	l.send(said("m1", "msg-1"))
+	<-k.begun
+	l.send(system("p1", "ping", `{"opaque":"o"}`))
+	l.reply()
+	if since := s.Since(); !since.Equal(now) {
+		t.Errorf("since %s although a message is not durable", since)
+	}
+	close(k.hold)
+	l.reply()
+	if since := s.Since(); !since.Equal(now.Add(time.Minute)) {
+		t.Errorf("since %s", since)
+	}
+}
+
 func TestAConnectionThatEndsIsReplacedBeforeItEnds(t *testing.T) {
 	f, k := newPushing(t), &kept{}
 	s := f.run(k)
