@@ -2,6 +2,7 @@ package dingtalktest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -151,7 +152,7 @@ func (t *Tenant) meet(who *person, d dice, at time.Time) {
 	k.members = []int{who.index}
 	here := t.company.present()
 	for range 2 + d.n(6) {
-		if i := pick(&d, here); i != who.index {
+		if i := pick(&d, here); !slices.Contains(k.members, i) { // nobody is there twice
 			k.members = append(k.members, i)
 		}
 	}

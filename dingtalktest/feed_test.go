@@ -491,3 +491,25 @@ func TestADelegatedExportShowsWhatThatPersonSees(t *testing.T) {
 		t.Error("somebody sees a conversation of others")
 	}
 }
+
+func TestNobodyIsInAMeetingTwice(t *testing.T) {
+	tenant := dingtalktest.New(dingtalktest.Company{}, dingtalktest.Options{QPS: -1, History: 5})
+	c := start(t, tenant)
+	from := tenant.Clock().Now().AddDate(0, 0, -6).UnixMilli()
+	list := c.ok("GET", fmt.Sprintf("/v1.0/conference/videoConferences/histories/dataLists?startTime=%d&endTime=%d&realData=true", from, tenant.Clock().Now().UnixMilli()), nil)
+	rows := list["list"].([]any)
+	for _, row := range rows {
+		id := row.(map[string]any)["conferenceId"].(string)
+		seen := map[any]bool{}
+		for _, m := range c.ok("GET", "/v1.0/conference/videoConferences/"+id+"/members", nil)["memberModels"].([]any) {
+			who := m.(map[string]any)["unionId"]
+			if seen[who] {
+				t.Errorf("%v is in %s twice", who, id)
+			}
+			seen[who] = true
+		}
+	}
+	if len(rows) < 3 {
+		t.Errorf("%d meetings", len(rows))
+	}
+}
