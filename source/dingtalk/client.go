@@ -55,10 +55,11 @@ type Config struct {
 
 	API, OAPI string // base URLs of the new and the old host; empty: mainland. Plain http is for this machine only
 
-	AgentID       int64  // of the application, for Smart HR and work notifications
-	RobotCode     string // for read results of the robot
-	Operator      string // userId on whose behalf announcements are read: a main administrator
-	OperatorUnion string // unionId on whose behalf files and recordings are read: a main administrator
+	AgentID       int64   // of the application, for Smart HR and work notifications
+	RobotCode     string  // for read results of the robot
+	Edition       Edition // what the tenant has bought: of a call that it does not have, no permission point is asked for
+	Operator      string  // userId on whose behalf announcements are read: a main administrator
+	OperatorUnion string  // unionId on whose behalf files and recordings are read: a main administrator
 
 	Budget *Budget // nil: the standard edition's, kept nowhere
 
@@ -184,6 +185,9 @@ func (c *Client) call(ctx context.Context, job Job, e *endpoint, a args) (*answe
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if fault.Kind == Permission && e.edition > c.cfg.Edition { // granting it is not possible: the gateway knows points, not editions
+			fault.Kind = NoEdition
+		}
 		switch fault.Kind {
 		case BadToken:
 			if renewed || e == apiToken || e == apiOpen {
@@ -193,8 +197,8 @@ func (c *Client) call(ctx context.Context, job Job, e *endpoint, a args) (*answe
 			renewed = true
 			continue
 		case Throttled, Busy:
-			if fault.Kind == Throttled || fault.Status == 0 {
-				c.cfg.Budget.refund(job, e) // neither is billed
+			if fault.Kind == Throttled && fault.Code != "fileArchived" || fault.Status == 0 {
+				c.cfg.Budget.refund(job, e) // neither is billed; that a file is archived is an answer
 			}
 			if tries++; tries > maxRetries || fault.Wait > 10*time.Second || fault.Code == "fileArchived" {
 				return nil, fault.refusal()
