@@ -22,6 +22,7 @@ type env struct {
 	terminal       bool   // stdout is watched by a person
 	errTerminal    bool   // stderr is watched by a person
 	width          int    // columns, 0 when unknown
+	input          []byte // what the command has read besides its words, such as a secret
 }
 
 // system is the environment of this process.

@@ -85,13 +85,14 @@ type request struct {
 	Terminal    bool              `json:"terminal"`
 	ErrTerminal bool              `json:"err_terminal"`
 	Width       int               `json:"width"`
+	Input       []byte            `json:"input,omitempty"`
 }
 
 // passedOn are the variables of the guest's environment that a command may look at.
 var passedOn = []string{"GUIA_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "NO_COLOR", "GUIA_USER", "TERM"}
 
 func newRequest(e *env) request {
-	r := request{Protocol: protocol, Args: e.args, Dir: e.dir, Env: map[string]string{}, Terminal: e.terminal, ErrTerminal: e.errTerminal, Width: e.width}
+	r := request{Protocol: protocol, Args: e.args, Dir: e.dir, Env: map[string]string{}, Terminal: e.terminal, ErrTerminal: e.errTerminal, Width: e.width, Input: e.input}
 	for _, name := range passedOn {
 		if value := e.getenv(name); value != "" {
 			r.Env[name] = value
@@ -123,6 +124,6 @@ func (r *request) environment(login string, stdout, stderr io.Writer) env {
 	}
 	return env{
 		args: r.Args, stdout: stdout, stderr: stderr, dir: r.Dir, getenv: func(name string) string { return known[name] },
-		login: login, terminal: r.Terminal, errTerminal: r.ErrTerminal, width: r.Width,
+		login: login, terminal: r.Terminal, errTerminal: r.ErrTerminal, width: r.Width, input: r.Input,
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ type holder struct {
 	*directory.Directory
 	followers followers
 	parts     parts
-	closed    error // why it could only be viewed; nil when it is open
+	pulling   sync.Mutex // held while a source is called
+	closed    error      // why it could only be viewed; nil when it is open
 }
 
 // session is one command at work in an open data directory.

@@ -1,0 +1,746 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"guia"
+	"guia/intake"
+	"guia/permit"
+	"guia/source/dingtalk"
+)
+
+func (p *program) sourceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "source", Args: cobra.ArbitraryArgs, RunE: p.group}
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Args: needs(0, 0), RunE: p.looking(func(ctx context.Context, s *session) error { return s.listSources(ctx) })},
+		p.sourceAddCommand(), p.sourcePlanCommand(),
+		&cobra.Command{Use: "matrix", Args: needs(0, 0), RunE: func(*cobra.Command, []string) error { return p.matrix() }},
+		p.sourceProbeCommand(), p.sourceFeedCommand(), p.sourcePullCommand(), p.sourceStatusCommand(), p.sourceCoverageCommand(), p.sourceRemoveCommand(),
+	)
+	return cmd
+}
+
+// tenantSettings are the settings of a connection to DingTalk that stand in the ledger.
+type tenantSettings struct {
+	Corp    string `json:"corp"`
+	AppKey  string `json:"app_key"`
+	Edition string `json:"edition"`
+	Agent   int64  `json:"agent,omitempty"`
+	Robot   string `json:"robot,omitempty"`
+	API     string `json:"api,omitempty"`
+	OAPI    string `json:"oapi,omitempty"`
+}
+
+// tenantSecret is what stands in the key database only.
+type tenantSecret struct {
+	Secret        string `json:"secret"`
+	Operator      string `json:"operator,omitempty"`
+	OperatorUnion string `json:"operator_union,omitempty"`
+}
+
+// mostSecret is the longest application secret.
+const mostSecret = 4096
+
+func (p *program) sourceAddCommand() *cobra.Command {
+	var set tenantSettings
+	var secret tenantSecret
+	var name, entity, file string
+	cmd := &cobra.Command{Use: "add KIND", Args: needs(1, 1)}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&name, "name", string(dingtalk.Name), "")
+	f.StringVar(&set.Corp, "corp", "", "")
+	f.StringVar(&set.AppKey, "app-key", "", "")
+	f.StringVar(&file, "secret-file", "", "")
+	f.StringVar(&set.Edition, "edition", "", "")
+	f.StringVar(&entity, "entity", "", "")
+	f.StringVar(&secret.Operator, "operator", "", "")
+	f.StringVar(&secret.OperatorUnion, "operator-union", "", "")
+	f.Int64Var(&set.Agent, "agent", 0, "")
+	f.StringVar(&set.Robot, "robot", "", "")
+	f.StringVar(&set.API, "api", "", "")
+	f.StringVar(&set.OAPI, "oapi", "", "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseWord(p.text("place.kind"), args[0], string(dingtalk.Name)); err != nil {
+			return err
+		}
+		if set.Edition != "" {
+			if _, err := parseEdition(set.Edition); err != nil {
+				return err
+			}
+		}
+		if file != "" && p.holder == nil { // the secret travels with the command, never among its words
+			var err error
+			if p.input, err = p.readSecret(file); err != nil {
+				return err
+			}
+		}
+		secret.Secret = string(p.input)
+		return p.inside(func(ctx context.Context, s *session) error { return s.addTenant(ctx, name, entity, set, secret) })(cmd, args)
+	}
+	return cmd
+}
+
+func parseEdition(s string) (dingtalk.Edition, error) {
+	if err := refuseWord("--edition", s, dingtalk.Standard.String(), dingtalk.Professional.String(), dingtalk.Exclusive.String()); err != nil {
+		return 0, err
+	}
+	e, _ := dingtalk.ParseEdition(s)
+	return e, nil
+}
+
+// readSecret reads a secret from a file, or from the standard input for "-".
+func (p *program) readSecret(file string) ([]byte, error) {
+	in := io.Reader(os.Stdin)
+	if file != "-" {
+		f, err := os.Open(p.abs(file))
+		if err != nil {
+			return nil, guia.RefuseCause(guia.Invalid, err, "import.unreadable", file, reasonOf(err))
+		}
+		defer f.Close() // only read
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, mostSecret+1))
+	text := strings.TrimSpace(string(b))
+	if err != nil || text == "" || len(b) > mostSecret {
+		return nil, guia.RefuseCause(guia.Invalid, err, "source.secret_none", file)
+	}
+	return []byte(text), nil
+}
+
+// addTenant connects a tenant, or changes what is told of one: what is not told stays.
+func (s *session) addTenant(ctx context.Context, name, entity string, set tenantSettings, secret tenantSecret) error {
+	before, err := s.Intake.Connection(ctx, name)
+	known := err == nil
+	if err != nil && guia.KindOf(err) != guia.NotFound {
+		return err
+	}
+	if known {
+		old, oldSecret, err := s.tenant(ctx, &before)
+		if err != nil {
+			return err
+		}
+		entity = keptOr(entity, before.Entity)
+		set = tenantSettings{
+			keptOr(set.Corp, old.Corp), keptOr(set.AppKey, old.AppKey), keptOr(set.Edition, old.Edition), keptOr(set.Agent, old.Agent),
+			keptOr(set.Robot, old.Robot), keptOr(set.API, old.API), keptOr(set.OAPI, old.OAPI),
+		}
+		secret = tenantSecret{
+			keptOr(secret.Secret, oldSecret.Secret), keptOr(secret.Operator, oldSecret.Operator), keptOr(secret.OperatorUnion, oldSecret.OperatorUnion),
+		}
+	}
+	if err := s.askFor(&set, &secret); err != nil {
+		return err
+	}
+	set.Edition = keptOr(set.Edition, dingtalk.Standard.String())
+	client, err := dingtalk.New(config(&set, &secret)) // checks, and calls nothing
+	if err != nil {
+		return err
+	}
+	client.Close()
+	settings, err := json.Marshal(set)
+	if err != nil {
+		return err
+	}
+	hidden, err := json.Marshal(secret)
+	if err != nil {
+		return err
+	}
+	c := intake.Connection{Name: name, Source: dingtalk.Name, Entity: entity, Settings: settings}
+	if err := s.Intake.Connect(ctx, s.actor, s.Keys, c, hidden); err != nil {
+		return err
+	}
+	if s.json {
+		c.Feeds = before.Feeds
+		return s.emit(lineOfSource(&c, &set))
+	}
+	if known {
+		s.say("source.changed", name)
+		return nil
+	}
+	s.say("source.added", name)
+	s.say("source.next", name)
+	return nil
+}
+
+// keptOr is what was told, else what was known.
+func keptOr[T comparable](told, known T) T {
+	var nothing T
+	if told == nothing {
+		return known
+	}
+	return told
+}
+
+// askFor asks whoever sits at the terminal for what is missing; where nobody does, it says what to give.
+func (s *session) askFor(set *tenantSettings, secret *tenantSecret) error {
+	person := s.program.holder == nil && s.terminal && term.IsTerminal(int(os.Stdin.Fd()))
+	var missing []string
+	for _, q := range []struct {
+		flag string
+		into *string
+	}{{"--corp", &set.Corp}, {"--app-key", &set.AppKey}, {"--secret-file", &secret.Secret}, {"--operator", &secret.Operator}, {"--operator-union", &secret.OperatorUnion}} {
+		needed := !strings.HasPrefix(q.flag, "--operator")
+		switch {
+		case *q.into != "":
+			continue
+		case !person && needed:
+			missing = append(missing, q.flag)
+			continue
+		case !person:
+			continue
+		}
+		fmt.Fprint(s.stderr, s.text("source.ask."+strings.TrimPrefix(q.flag, "--"))+": ")
+		if q.flag == "--secret-file" {
+			b, err := term.ReadPassword(int(os.Stdin.Fd())) // it is not shown
+			fmt.Fprintln(s.stderr)
+			if err != nil {
+				return err
+			}
+			*q.into = strings.TrimSpace(string(b))
+			continue
+		}
+		line, err := readLine(os.Stdin)
+		if err != nil {
+			return err
+		}
+		*q.into = line
+	}
+	if len(missing) > 0 {
+		return guia.Refuse(guia.Invalid, "source.missing", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// readLine reads one line byte by byte: what stands behind it is for the next question.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	one := make([]byte, 1)
+	for len(line) < mostSecret {
+		n, err := r.Read(one)
+		if n == 1 && one[0] == '\n' || err == io.EOF && len(line) > 0 {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		line = append(line, one[:n]...)
+	}
+	return strings.TrimSpace(string(line)), nil
+}
+
+// tenant reads the settings and the secret of a connection.
+func (s *session) tenant(ctx context.Context, c *intake.Connection) (set tenantSettings, secret tenantSecret, err error) {
+	if c.Source != dingtalk.Name {
+		return set, secret, guia.Refuse(guia.Invalid, "source.kind", c.Name, string(c.Source))
+	}
+	hidden, err := s.Intake.Secret(ctx, s.Keys, c.Name)
+	if err == nil && hidden != nil {
+		err = json.Unmarshal(hidden, &secret)
+	}
+	if err == nil {
+		err = json.Unmarshal(c.Settings, &set)
+	}
+	if _, ours := errors.AsType[*json.SyntaxError](err); ours {
+		err = guia.Refuse(guia.Damaged, "check.state_differs", "intake_connection") // its text would be the secret's
+	}
+	return set, secret, err
+}
+
+func config(set *tenantSettings, secret *tenantSecret) dingtalk.Config {
+	edition, _ := dingtalk.ParseEdition(set.Edition) // it was checked when it was told
+	return dingtalk.Config{
+		Edition: edition,
+		CorpID:  set.Corp, AppKey: set.AppKey, AppSecret: dingtalk.Secret(secret.Secret), API: set.API, OAPI: set.OAPI,
+		AgentID: set.Agent, RobotCode: set.Robot, Operator: secret.Operator, OperatorUnion: secret.OperatorUnion,
+	}
+}
+
+// client opens a connection. Its budget goes on from what was kept, and is kept before it is spent.
+func (s *session) client(ctx context.Context, c *intake.Connection) (*dingtalk.Client, error) {
+	set, secret, err := s.tenant(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	quota, usage, err := s.budget(ctx, c, &set)
+	if err != nil {
+		return nil, err
+	}
+	keep := func(u dingtalk.Usage) error {
+		b, err := json.Marshal(u)
+		if err != nil {
+			return err
+		}
+		return s.Intake.KeepUsage(context.WithoutCancel(ctx), c.Name, u.Month, b)
+	}
+	cfg := config(&set, &secret)
+	cfg.Budget = dingtalk.NewBudget(quota, usage, keep, nil)
+	return dingtalk.New(cfg)
+}
+
+// budget is the quota of a connection, and what was spent of it.
+func (s *session) budget(ctx context.Context, c *intake.Connection, set *tenantSettings) (quota dingtalk.Quota, usage dingtalk.Usage, err error) {
+	edition, err := parseEdition(set.Edition)
+	if err != nil {
+		return quota, usage, err
+	}
+	kept, err := s.Intake.Usage(ctx, c.Name)
+	if err == nil && kept != nil {
+		err = json.Unmarshal(kept, &usage)
+	}
+	return dingtalk.QuotaOf(edition), usage, err
+}
+
+// only returns the connection of a name, or, without one, the only one there is.
+func (s *session) only(ctx context.Context, name string) (intake.Connection, error) {
+	if name != "" {
+		return s.Intake.Connection(ctx, name)
+	}
+	all, err := s.Intake.Connections(ctx)
+	if err != nil {
+		return intake.Connection{}, err
+	}
+	if len(all) != 1 {
+		var names []string
+		for _, c := range all {
+			names = append(names, c.Name)
+		}
+		return intake.Connection{}, guia.Refuse(guia.Invalid, "source.which", strings.Join(names, ", "))
+	}
+	return all[0], nil
+}
+
+// sourceLine is a connection as --json prints it. Its secret and who acts there are shown to nobody.
+type sourceLine struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Entity string `json:"entity,omitempty"`
+	tenantSettings
+	Feeds []feedLine `json:"feeds"`
+}
+
+func lineOfSource(c *intake.Connection, set *tenantSettings) sourceLine {
+	line := sourceLine{Name: c.Name, Source: string(c.Source), Entity: c.Entity, tenantSettings: *set, Feeds: []feedLine{}}
+	for _, f := range c.Feeds {
+		line.Feeds = append(line.Feeds, feedLine{Source: c.Name, Feed: f.Name, On: true, Purpose: f.Purpose, Ground: f.Ground, Class: f.Class})
+	}
+	return line
+}
+
+func (s *session) listSources(ctx context.Context) error {
+	if err := s.may(ctx, permit.ActBrowse); err != nil {
+		return err
+	}
+	all, err := s.Intake.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for i := range all {
+		c := &all[i]
+		var set tenantSettings
+		if err := json.Unmarshal(c.Settings, &set); err != nil {
+			return err
+		}
+		if s.json {
+			if err := s.emit(lineOfSource(c, &set)); err != nil {
+				return err
+			}
+		}
+		var on []string
+		for _, f := range c.Feeds {
+			on = append(on, f.Name)
+		}
+		rows = append(rows, []string{c.Name, string(c.Source), set.Edition, c.Entity, strings.Join(on, ", ")})
+	}
+	switch {
+	case s.json:
+	case len(rows) == 0:
+		s.say("source.none")
+	default:
+		s.table([]string{s.text("col.name"), s.text("col.source"), s.text("col.edition"), s.text("col.entity"), s.text("col.feeds_on")}, rows)
+	}
+	return nil
+}
+
+func (p *program) sourceRemoveCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "remove NAME", Args: needs(1, 1)}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.inside(func(ctx context.Context, s *session) error {
+			if err := s.Intake.Disconnect(ctx, s.actor, s.Keys, args[0]); err != nil {
+				return err
+			}
+			if s.json {
+				return s.emit(struct {
+					Name    string `json:"name"`
+					Removed bool   `json:"removed"`
+				}{args[0], true})
+			}
+			s.say("source.removed", args[0])
+			return nil
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// feedLine is a feed as --json prints it.
+type feedLine struct {
+	Source  string `json:"source"`
+	Feed    string `json:"feed"`
+	On      bool   `json:"on"`
+	Purpose string `json:"purpose,omitempty"`
+	Ground  string `json:"ground,omitempty"`
+	Class   string `json:"class,omitempty"`
+}
+
+func (p *program) sourceFeedCommand() *cobra.Command {
+	var feed intake.EnabledFeed
+	var off bool
+	cmd := &cobra.Command{Use: "feed NAME [FEED]", Args: needs(1, 2)}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&feed.Purpose, "purpose", "", "")
+	f.StringVar(&feed.Ground, "ground", "", "")
+	f.StringVar(&feed.Class, "class", "", "")
+	f.BoolVar(&off, "off", false, "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return p.looking(func(ctx context.Context, s *session) error { return s.listFeeds(ctx, args[0]) })(cmd, args)
+		}
+		feed.Name = args[1]
+		if err := refuseWord(p.text("place.feed"), feed.Name, dingtalk.Feeds()...); err != nil {
+			return err
+		}
+		return p.inside(func(ctx context.Context, s *session) error {
+			if off {
+				feed.Purpose, feed.Ground, feed.Class = "", "", ""
+				if err := s.Intake.DisableFeed(ctx, s.actor, args[0], feed.Name); err != nil {
+					return err
+				}
+			} else if err := s.Intake.EnableFeed(ctx, s.actor, args[0], feed); err != nil {
+				if guia.KindOf(err) == guia.Invalid { // with a proposal
+					s.note("source.propose", feed.Name, s.text("source.feed."+feed.Name+".purpose"), s.text("source.feed."+feed.Name+".ground"), feedClass[feed.Name])
+				}
+				return err
+			}
+			if s.json {
+				return s.emit(feedLine{args[0], feed.Name, !off, feed.Purpose, feed.Ground, feed.Class})
+			}
+			if off {
+				s.say("source.feed_off", feed.Name, args[0])
+			} else {
+				s.say("source.feed_on", feed.Name, args[0])
+			}
+			return nil
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// feedClass is the retention class that is proposed for each feed.
+var feedClass = map[string]string{
+	"directory": "staff", "reads": "notices", "notices": "notices", "filelog": "files", "attendance": "attendance", "meetings": "meetings",
+	"drive": "files", "roster": "staff",
+}
+
+// listFeeds shows what is on and why, and proposes the least for what is off.
+func (s *session) listFeeds(ctx context.Context, name string) error {
+	if err := s.may(ctx, permit.ActBrowse); err != nil {
+		return err
+	}
+	c, err := s.Intake.Connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, feed := range dingtalk.Feeds() {
+		i := slices.IndexFunc(c.Feeds, func(f intake.EnabledFeed) bool { return f.Name == feed })
+		line := feedLine{Source: name, Feed: feed}
+		row := []string{feed, s.text("source.off"), s.text("source.feed." + feed + ".purpose"), s.text("source.feed." + feed + ".ground"), feedClass[feed]}
+		if i >= 0 {
+			f := c.Feeds[i]
+			line.On, line.Purpose, line.Ground, line.Class = true, f.Purpose, f.Ground, f.Class
+			row = []string{feed, s.text("source.on"), f.Purpose, f.Ground, f.Class}
+		}
+		if s.json {
+			if err := s.emit(line); err != nil {
+				return err
+			}
+		}
+		rows = append(rows, row)
+	}
+	if !s.json {
+		for _, row := range rows {
+			s.print(s.bold(plain(row[0])) + "  " + row[1] + "\n")
+			s.pairs("  "+s.text("col.purpose"), plain(row[2]), "  "+s.text("col.ground"), plain(row[3]), "  "+s.text("col.class"), plain(row[4]))
+		}
+		s.print("\n")
+		s.say("source.feeds_off_proposed")
+	}
+	return nil
+}
+
+func (p *program) sourcePlanCommand() *cobra.Command {
+	var edition string
+	co := dingtalk.Company{}
+	cmd := &cobra.Command{Use: "plan [NAME]", Args: needs(0, 1)}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVar(&co.People, "people", 0, "")
+	f.IntVar(&co.Departments, "departments", 0, "")
+	f.IntVar(&co.Notices, "notices", 0, "")
+	f.IntVar(&co.Sent, "sent", 0, "")
+	f.IntVar(&co.Files, "files", 0, "")
+	f.IntVar(&co.Meetings, "meetings", 0, "")
+	f.StringVar(&edition, "edition", "", "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if edition != "" {
+			if _, err := parseEdition(edition); err != nil {
+				return err
+			}
+		}
+		if min(co.People, co.Departments, co.Notices, co.Sent, co.Files, co.Meetings) < 0 {
+			return guia.Refuse(guia.Invalid, "source.negative")
+		}
+		if len(args) == 0 {
+			return p.plan(co, edition, nil)
+		}
+		return p.looking(func(ctx context.Context, s *session) error {
+			if err := s.may(ctx, permit.ActBrowse); err != nil {
+				return err
+			}
+			c, err := s.Intake.Connection(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			var set tenantSettings
+			if err := json.Unmarshal(c.Settings, &set); err != nil {
+				return err
+			}
+			return s.plan(co, keptOr(edition, set.Edition), c.Feeds)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// usual fills in what was not told about a company with what is usual at one of its size.
+func usual(told dingtalk.Company) dingtalk.Company {
+	co := dingtalk.CompanyS
+	switch {
+	case told.People > 3_000:
+		co = dingtalk.CompanyL
+	case told.People > 60:
+		co = dingtalk.CompanyM
+	}
+	people := keptOr(told.People, co.People)
+	scale := func(told, usual int) int { return keptOr(told, (usual*people+co.People-1)/co.People) }
+	return dingtalk.Company{
+		People: people, Departments: scale(told.Departments, co.Departments), Roles: co.Roles, Notices: keptOr(told.Notices, co.Notices), Sent: keptOr(told.Sent, co.Sent),
+		FileActions: scale(0, co.FileActions), Files: scale(told.Files, co.Files), Spaces: scale(0, co.Spaces), Meetings: scale(told.Meetings, co.Meetings),
+	}
+}
+
+// costLine is the expected cost of one feed as --json prints it.
+type costLine struct {
+	Feed     string            `json:"feed"`
+	On       bool              `json:"on"`
+	First    int               `json:"first_calls"`
+	Month    int               `json:"month_calls"`
+	Exempt   int               `json:"exempt_calls"`
+	Pushed   int               `json:"month_deliveries,omitempty"`
+	Editions map[string]string `json:"editions"` // fits, push, short, none
+	Points   []string          `json:"points"`
+	Probe    bool              `json:"probe,omitempty"`
+}
+
+// plan prints what each feed is expected to cost.
+func (p *program) plan(told dingtalk.Company, only string, on []intake.EnabledFeed) error {
+	co := usual(told)
+	var lines []costLine
+	var editions []dingtalk.Edition
+	for _, e := range []dingtalk.Edition{dingtalk.Standard, dingtalk.Professional, dingtalk.Exclusive} {
+		if only != "" && e.String() != only {
+			continue
+		}
+		editions = append(editions, e)
+		for i, c := range dingtalk.Plan(co, e, dingtalk.QuotaOf(e)) {
+			if len(editions) == 1 {
+				isOn := slices.ContainsFunc(on, func(f intake.EnabledFeed) bool { return f.Name == c.Feed })
+				lines = append(lines, costLine{c.Feed, isOn, c.First, c.Month, c.Exempt, c.Pushed, map[string]string{}, c.Points, c.Probe})
+			}
+			lines[i].Editions[e.String()] = fits(&c, e)
+		}
+	}
+	if p.json {
+		for _, line := range lines {
+			if err := p.emit(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p.say("source.plan_for", p.number(int64(co.People)), co.Departments, co.Notices, co.Sent, p.number(int64(co.Files)), co.Meetings)
+	p.print("\n")
+	head := []string{p.text("col.feed"), p.text("col.first_calls"), p.text("col.month_calls"), p.text("col.exempt_calls"), p.text("col.pushed")}
+	for _, e := range editions {
+		head = append(head, e.String())
+	}
+	var rows [][]string
+	for _, line := range lines {
+		row := []string{line.Feed, p.number(int64(line.First)), p.number(int64(line.Month)), p.number(int64(line.Exempt)), p.number(int64(line.Pushed))}
+		for _, e := range editions {
+			row = append(row, p.text("source.fits."+line.Editions[e.String()]))
+		}
+		rows = append(rows, row)
+	}
+	p.table(head, rows)
+	p.print("\n")
+	for _, e := range editions {
+		q := dingtalk.QuotaOf(e)
+		p.say("source.plan_quota", e.String(), p.number(int64(q.Calls)), p.number(int64(q.Deliveries)), p.number(int64(q.Reserved())))
+	}
+	p.say("source.plan_note")
+	return nil
+}
+
+func fits(c *dingtalk.Cost, e dingtalk.Edition) string {
+	switch {
+	case c.Least > e:
+		return "none"
+	case c.Fits:
+		return "fits"
+	case c.Push:
+		return "push"
+	}
+	return "short"
+}
+
+// matrix prints what each job gets from each edition, and what is lost.
+func (p *program) matrix() error {
+	editions := []dingtalk.Edition{dingtalk.Standard, dingtalk.Professional, dingtalk.Exclusive}
+	var rows [][]string
+	var lost []string
+	for _, line := range dingtalk.Matrix() {
+		row := []string{line.Job}
+		gives := map[string]string{}
+		for _, e := range editions {
+			row = append(row, p.text("source.gives."+line.Gives[e].String()))
+			gives[e.String()] = line.Gives[e].String()
+		}
+		why := ""
+		if line.Lost != "" {
+			why = p.text(line.Lost)
+			lost = append(lost, line.Job+": "+why)
+		}
+		if p.json {
+			err := p.emit(struct {
+				Job      string            `json:"job"`
+				Editions map[string]string `json:"editions"`
+				Lost     string            `json:"lost,omitempty"`
+			}{line.Job, gives, why})
+			if err != nil {
+				return err
+			}
+		}
+		rows = append(rows, row)
+	}
+	if !p.json {
+		p.table([]string{p.text("col.job"), editions[0].String(), editions[1].String(), editions[2].String()}, rows)
+		p.print("\n" + strings.Join(lost, "\n") + "\n")
+	}
+	return nil
+}
+
+func (p *program) sourceProbeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "probe [NAME]", Args: needs(0, 1)}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.inside(func(ctx context.Context, s *session) error { return s.probe(ctx, strings.Join(args, "")) })(cmd, args)
+	}
+	return cmd
+}
+
+// probe calls what each feed begins with, and says what is granted. Its calls are counted like all others.
+func (s *session) probe(ctx context.Context, name string) (err error) {
+	if err := s.may(ctx, permit.ActSources); err != nil {
+		return err
+	}
+	c, err := s.only(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !s.pulling.TryLock() {
+		return guia.Refuse(guia.Held, "source.busy")
+	}
+	defer s.pulling.Unlock()
+	client, err := s.client(ctx, &c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.KeepUsage()); client.Close() }()
+	var rows [][]string
+	var refused []string
+	for _, feed := range dingtalk.Feeds() {
+		granted, err := client.Probe(ctx, feed)
+		if err != nil {
+			return err
+		}
+		for _, g := range granted {
+			state, why := "granted", ""
+			if g.Err != nil {
+				said, _ := s.describe(ctx, g.Err)
+				state, why = "refused", said.Message
+				if f, ok := errors.AsType[*dingtalk.Fault](g.Err); ok {
+					state = f.Kind.String()
+				}
+				if !slices.Contains(refused, why) {
+					refused = append(refused, why)
+				}
+			}
+			if s.json {
+				err := s.emit(struct {
+					Feed   string   `json:"feed"`
+					API    string   `json:"api"`
+					Points []string `json:"points"`
+					Exempt bool     `json:"exempt"`
+					State  string   `json:"state"`
+					Why    string   `json:"why,omitempty"`
+				}{feed, g.API, g.Points, g.Exempt, state, why})
+				if err != nil {
+					return err
+				}
+			}
+			rows = append(rows, []string{feed, s.text("source.probe." + keyState(state)), strings.Join(g.Points, ", "), g.API})
+		}
+	}
+	if s.json {
+		return nil
+	}
+	s.table([]string{s.text("col.feed"), s.text("col.state"), s.text("col.points"), s.text("col.call")}, rows)
+	if len(refused) > 0 {
+		s.print("\n" + strings.Join(refused, "\n") + "\n")
+	}
+	if used, quota, err := client.CountUsage(ctx); err == nil {
+		s.print("\n")
+		s.say("source.counted", s.number(int64(used)), s.number(int64(quota)))
+	}
+	return nil
+}
+
+// keyState is the state of a probe for which there is a word.
+func keyState(state string) string {
+	switch state {
+	case "granted", "permission", "edition", "scope", "acting-user":
+		return strings.ReplaceAll(state, "-", "_")
+	}
+	return "refused"
+}
