@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -30,16 +31,36 @@ func powerJob(t *testing.T, weak string) job {
 // has what was acknowledged before the cut.
 func TestAPowerCutLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
+	j := powerJob(t, "")
+	cutPower(t, j, newMedium(filepath.Dir(j.path)))
+}
+
+// TestAPowerCutInALogThatStayed does so with a directory that another process has closed: its log is there, empty, with what that process
+// wrote behind the emptied head, and is written over.
+func TestAPowerCutInALogThatStayed(t *testing.T) {
+	t.Parallel()
+	j := powerJob(t, "")
+	j.work = "import"
+	copyTree(t, template(t), j.path)
+	if info, err := os.Stat(filepath.Join(j.path, "guia.db-wal")); err != nil || info.Size() < 1<<16 {
+		t.Fatalf("no log has stayed: %v", err)
+	}
+	m := newMedium(filepath.Dir(j.path))
+	m.load(t)
+	cutPower(t, j, m)
+}
+
+// cutPower does the job on the medium and shows what is left of it after cuts.
+func cutPower(t *testing.T, j job, m *medium) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	j := powerJob(t, "")
-	m := newMedium(filepath.Dir(j.path))
 	s, tr := watch(t, j, 0, "", true)
 	if !s.closed {
 		t.Fatalf("without a cut: %+v", s)
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
-	cuts := chooseCuts(tr, random, rounds(30, 1<<30), rounds(30, 3000))
+	cuts := chooseCuts(tr, random, rounds(30, 1<<30), rounds(25, 3000))
 	var went atomic.Int64
 	replay(t, m, j, tr, cuts, seed, func(where string, i int, j job, s said, want contents) {
 		if err := verdict(t.Context(), j, s, want, i%5 == 0); err != nil {
@@ -85,8 +106,8 @@ func TestThePowerCutTestWouldNotice(t *testing.T) {
 	}
 }
 
-// chooseCuts returns cuts before and after so many syncs, and at so many random moments, each with the whole cache lost and with a
-// part of it written, in the order of the trace.
+// chooseCuts returns cuts before and after so many syncs, right after a log was emptied, and at so many random moments, each with the
+// whole cache lost and with a part of it written, in the order of the trace.
 func chooseCuts(tr trace, random *rand.Rand, syncs, others int) []cut {
 	at := map[int]bool{}
 	var boundaries []int
@@ -98,6 +119,13 @@ func chooseCuts(tr trace, random *rand.Rand, syncs, others int) []cut {
 	random.Shuffle(len(boundaries), func(i, k int) { boundaries[i], boundaries[k] = boundaries[k], boundaries[i] })
 	for _, b := range boundaries[:min(syncs, len(boundaries))] {
 		at[b] = true
+	}
+	for i, c := range tr.Calls { // a log was emptied
+		if c.Op == opWrite && c.Off == 0 && bytes.Equal(c.Data, make([]byte, 32)) {
+			for k := i + 1; k <= min(i+6, len(tr.Calls)); k++ {
+				at[k] = true
+			}
+		}
 	}
 	for range others {
 		at[random.IntN(len(tr.Calls)+1)] = true
