@@ -89,9 +89,9 @@ var modules = map[string]string{
 	"golang.org/x/mod":                    "proof test",       // tree arithmetic and signed notes
 	"golang.org/x/net":                    "extract source/*", // the HTML tokenizer
 	"golang.org/x/sys":                    "durable db cmd/guia",
-	"golang.org/x/term":                   "cmd/guia",                          // progress bars only when a person watches
-	"golang.org/x/text":                   "lang index source/* cmd/guia test", // character sets, normal forms, width on a terminal
-	"modernc.org/sqlite":                  "db",                                // SQLite without cgo
+	"golang.org/x/term":                   "cmd/guia",                                   // progress bars only when a person watches
+	"golang.org/x/text":                   "lang index evidence source/* cmd/guia test", // character sets, normal forms, width on a terminal
+	"modernc.org/sqlite":                  "db",                                         // SQLite without cgo
 	"pgregory.net/rapid":                  "test",
 }
 

@@ -145,8 +145,12 @@ func (j *judgement) withholdConversation(fields []vault.Disclosure) {
 }
 
 // withholdRepetitions withholds the fields that say again what another withheld field says, and, when texts are looked through, the
-// bytes as received that cannot be.
+// pieces of text and the bytes as received that cannot be.
 func (j *judgement) withholdRepetitions(fields []vault.Disclosure, searching bool) {
+	if searching {
+		text := joinChunks(fields)
+		text.withholdParts(j, fields, WhyUnsearchable, func(part string) ([]int, bool) { return nil, !searchable("", []byte(part)) })
+	}
 	raw, html := false, false
 	for i, f := range fields {
 		if j.hidden(i) {

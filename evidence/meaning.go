@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/hex"
 	"html"
 	"regexp"
 	"slices"
@@ -9,43 +10,54 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 )
 
 // meaning is a text as it is and as what encodes it may be undone.
 type meaning struct {
 	texts  []string // as it is, and layer by layer with escapes and encodings undone
-	shreds []string // what can be read in anything that could be base64, wherever it begins, and among bytes that are no text
+	shreds []string // what can be read in anything that could be base64 or hexadecimal, wherever it begins, in any character set
 	sealed bool     // it holds what is encoded and cannot be undone
 	cut    bool     // it is encoded more often, or says more, than is undone
 
-	found []string // shreds that are not undone yet
-	left  int      // how many bytes more may be undone
+	found []string        // shreds that are not undone yet
+	tried map[string]bool // bytes that were read in every character set
+	left  int             // how many bytes more may be undone
 }
 
 const (
 	// mostLayers is how many times over a text may be encoded: deeper ones are what nobody writes.
 	mostLayers = 16
 	// mostUndone is how many times the length of a text, and how many bytes besides, are undone of it.
-	mostUndone, undoneBesides = 32, 64 << 10
+	mostUndone, undoneBesides = 64, 64 << 10
 	// leastShred is the least bytes that are no accident among bytes that are no text.
 	leastShred = 3
 )
 
 var (
 	htmlTag = regexp.MustCompile(`<[^<>]*>`)
+	// unshown is what a browser does not show: a comment, or a tag, in whose attributes anything may stand.
+	unshown = regexp.MustCompile(`(?s)<!--(?:-?>|.*?--!?>)|<[A-Za-z/!?](?:"[^"]*"|'[^']*'|[^'">])*>`)
 	// betweenWords stands between two encoded words of a header that are one text (RFC 2047).
 	betweenWords = regexp.MustCompile(`\?=[\s+]*=\?[^?\s]{1,40}\?[bBqQ]\?`)
 	encodedWord  = regexp.MustCompile(`=\?([^?\s]{1,40})\?[bBqQ]\?`)
 )
 
-// undo undoes the escapes of JSON, addresses on the web, HTML and mail, and base64, in the ways that sources write them, until nothing
-// is left to undo. It takes time in proportion to the text.
+// undo undoes the escapes of JSON and JavaScript, addresses on the web, HTML and mail, base64 and hexadecimal digits, in the ways that
+// sources write them, until nothing is left to undo. Undone bytes are read in UTF-8, and in the other character sets of Macau's offices.
+// It takes time in proportion to the text.
 func undo(s string) *meaning {
-	m := &meaning{texts: []string{s}, left: mostUndone*len(s) + undoneBesides}
+	m := &meaning{texts: []string{s}, left: mostUndone*len(s) + undoneBesides, tried: map[string]bool{}}
 	m.layers(s, &m.texts)
 	for _, one := range m.texts {
-		if plain := htmlTag.ReplaceAllString(one, ""); plain != one {
-			m.add(&m.texts, html.UnescapeString(plain))
+		for _, tag := range [...]*regexp.Regexp{htmlTag, unshown} {
+			if plain := tag.ReplaceAllString(one, ""); plain != one {
+				m.add(&m.texts, html.UnescapeString(plain))
+			}
 		}
 	}
 	for again := 0; len(m.found) > 0 && again < mostLayers; again++ {
@@ -58,10 +70,16 @@ func undo(s string) *meaning {
 
 // layers undoes layer by layer.
 func (m *meaning) layers(s string, into *[]string) {
-	steps := [...]func(string) string{joinLines, joinWords, unescapeJSON, unescapePercent, html.UnescapeString, unescapeMail, m.decode}
+	steps := [...]func(string) string{joinLines, joinWords, m.unescapeJSON, m.unescapePercent, html.UnescapeString, m.unescapeMail, m.decode}
 	for layers := 0; ; layers++ {
 		layer := s
 		m.seal(s)
+		m.decodeHex(s)
+		if strings.Contains(s, "=") { // what stands behind the sign may be base64, and no byte of quoted-printable
+			if decoded := m.decode(s); decoded != s {
+				m.add(&m.found, decoded)
+			}
+		}
 		for _, step := range steps {
 			if undone := step(s); undone != s {
 				s = undone
@@ -89,7 +107,7 @@ func (m *meaning) has(passage string) bool {
 		len(passage) >= leastShred && slices.ContainsFunc(m.shreds, func(text string) bool { return strings.Contains(squeeze(text), passage) })
 }
 
-// seal looks for what says that it is encoded in a way that is not undone: other character sets than Unicode's, and parts of a mail.
+// seal looks for what says that it is encoded in a way that is not undone for certain: other character sets than Unicode's, and parts of a mail.
 func (m *meaning) seal(s string) {
 	for _, word := range encodedWord.FindAllStringSubmatch(s, -1) {
 		if set := strings.ToLower(word[1]); set != "utf-8" && set != "us-ascii" {
@@ -112,22 +130,119 @@ var softBreak = strings.NewReplacer("=\r\n", "", "=\n", "")
 // joinLines makes lines of quoted-printable that go on one.
 func joinLines(s string) string { return softBreak.Replace(s) }
 
-// unescapeMail undoes =XX of quoted-printable wherever it stands.
-func unescapeMail(s string) string {
-	if !strings.Contains(s, "=") {
+// unescape undoes escapes that begin with a mark; escape returns what one at the beginning of rest stands for, and how long it is, zero
+// when none stands there. A single byte that is no ASCII may be a part of a character in any set: such bytes are read in all, with the
+// ASCII around them, which may be their other half.
+func (m *meaning) unescape(s string, mark byte, escape func(rest string) (undone string, length int)) string {
+	if strings.IndexByte(s, mark) < 0 {
 		return s
 	}
 	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '=' {
-			if n, ok := hex2(s, i+1); ok {
-				b, i = append(b, n), i+2
+	start, foreign := 0, false
+	end := func() {
+		if foreign {
+			m.readForeign(b[start:], true)
+		}
+		start, foreign = len(b), false
+	}
+	for i := 0; i < len(s); {
+		if s[i] == mark {
+			if undone, length := escape(s[i:]); length > 0 {
+				switch {
+				case len(undone) > 1: // a character
+					end()
+					b = append(b, undone...)
+					start = len(b)
+				default:
+					b = append(b, undone...)
+					foreign = foreign || undone != "" && (undone[0] >= utf8.RuneSelf || undone[0] == 0)
+				}
+				i += length
 				continue
 			}
 		}
+		if c := s[i]; c <= ' ' || c >= utf8.RuneSelf || c == '"' || c == '<' || c == '>' {
+			end()
+		}
 		b = append(b, s[i])
+		i++
 	}
+	end()
 	return string(b)
+}
+
+// sets are the character sets in which offices of Macau wrote before Unicode; the forms of Unicode besides UTF-8 are read as well.
+var sets = [...]encoding.Encoding{simplifiedchinese.GB18030, traditionalchinese.Big5, charmap.Windows1252}
+
+// readForeign notes what can be read among bytes in other sets than UTF-8, wherever a character begins. sealing says that bytes that are
+// text in none are encoded otherwise.
+func (m *meaning) readForeign(b []byte, sealing bool) {
+	if m.cut || m.tried[string(b)] {
+		return
+	}
+	m.tried[string(b)] = true
+	if sealing && !utf8.Valid(b) && !isForeignText(b) {
+		m.sealed = true
+	}
+	var shreds strings.Builder
+	for _, set := range sets {
+		shred(&shreds, decodeSet(set, b))
+		if set != charmap.Windows1252 && len(b) > 0 {
+			shred(&shreds, decodeSet(set, b[1:]))
+		}
+	}
+	for skip := range min(2, len(b)) {
+		for high := range 2 {
+			shred(&shreds, decodeUTF16(b[skip:], high))
+		}
+	}
+	if shreds.Len() > 0 {
+		m.add(&m.shreds, shreds.String())
+	}
+}
+
+// isForeignText reports whether bytes are text in one of the sets; so many that it is no accident also in UTF-16, in which most pairs of
+// bytes are a character.
+func isForeignText(b []byte) bool {
+	if len(b) >= leastSealed*3/4 && (isText(decodeUTF16(b, 0), false) || isText(decodeUTF16(b, 1), false)) {
+		return true
+	}
+	return slices.ContainsFunc(sets[:], func(set encoding.Encoding) bool { return isText(decodeSet(set, b), false) })
+}
+
+// decodeSet returns bytes of a set in UTF-8; what is no character in it is U+FFFD.
+func decodeSet(set encoding.Encoding, b []byte) []byte {
+	text, err := set.NewDecoder().Bytes(b)
+	if err != nil { // decoders replace and do not fail
+		return []byte("\uFFFD")
+	}
+	return text
+}
+
+// decodeUTF16 returns UTF-16 in UTF-8; high is which byte of a pair is the high one.
+func decodeUTF16(b []byte, high int) []byte {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = uint16(b[2*i+high])<<8 | uint16(b[2*i+1-high])
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+// unescapeMail undoes =XX of quoted-printable wherever it stands.
+func (m *meaning) unescapeMail(s string) string {
+	return m.unescape(s, '=', func(rest string) (string, int) { return byteOf(rest, 1, 16, 2) })
+}
+
+// byteOf returns the byte whose digits stand at a place, and where they end; zero when they do not.
+func byteOf(s string, at, base, digits int) (string, int) {
+	if at+digits > len(s) {
+		return "", 0
+	}
+	n, err := strconv.ParseUint(s[at:at+digits], base, 8)
+	if err != nil {
+		return "", 0
+	}
+	return string([]byte{byte(n)}), at + digits
 }
 
 const (
@@ -152,13 +267,20 @@ func (m *meaning) decode(s string) string {
 			out.WriteString(s[last:at])
 			out.Write(text)
 			last = end
+			if !isASCII(text) { // it may be text in another set as well
+				m.readForeign(text, false)
+			}
 		} else if len(digits) >= 4 {
-			readable := 0
+			readable, text := 0, unpack(digits, 0)
 			for skip := range 4 {
 				readable = max(readable, shred(&shreds, unpack(digits, skip)))
 			}
-			if len(digits) >= leastSealed && readable*4 < len(digits)*3*9/10 && looksEncoded(s[at:end]) {
+			if len(digits) >= leastSealed && readable*4 < len(digits)*3*9/10 && looksEncoded(s[at:end]) && !isForeignText(text) {
 				m.sealed = true
+			} else if isMixed(s[at:end]) {
+				for skip := range 4 {
+					m.readForeign(unpack(digits, skip), false)
+				}
 			}
 		}
 		if last != end && strings.HasSuffix(strings.ToLower(s[max(0, at-8):at]), ";base64,") {
@@ -174,6 +296,43 @@ func (m *meaning) decode(s string) string {
 	}
 	return out.String() + s[last:]
 }
+
+// decodeHex notes what can be read in runs of hexadecimal digits, wherever a byte begins. A run that is longer than the digests in use
+// and no text is encoded otherwise.
+func (m *meaning) decodeHex(s string) {
+	var shreds strings.Builder
+	for at := 0; at < len(s); at++ {
+		end := at
+		for end < len(s) && isHex(s[end]) {
+			end++
+		}
+		if end-at >= 2*leastShred {
+			readable := 0
+			for skip := range 2 {
+				digits := s[at+skip : end]
+				b, err := hex.DecodeString(digits[:len(digits)/2*2])
+				if err != nil {
+					continue
+				}
+				readable = max(readable, shred(&shreds, b))
+				if isForeignText(b) {
+					readable = len(b)
+				}
+				m.readForeign(b, false)
+			}
+			m.sealed = m.sealed || end-at > longestDigest && readable*2 < (end-at)*9/10
+		}
+		at = max(at, end)
+	}
+	if found := shreds.String(); found != "" && !slices.Contains(m.found, found) {
+		m.add(&m.found, found)
+	}
+}
+
+// longestDigest is the hexadecimal digits of SHA-512.
+const longestDigest = 128
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|' ' >= 'a' && c|' ' <= 'f' }
 
 // base64Run returns the digits of what could be base64 and begins at a place, over the ends of lines, and where it ends.
 func base64Run(s string, at int) (digits []byte, end int) {
@@ -265,75 +424,98 @@ func shred(to *strings.Builder, b []byte) (n int) {
 	return n
 }
 
+func isASCII(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return c >= utf8.RuneSelf })
+}
+
+// isMixed reports whether characters change as those of words and numbers do not: a capital behind a small letter, two before
+// one, a digit beside a letter; or whether they end as base64 does.
+func isMixed(s string) bool {
+	kind := func(c byte) int {
+		switch {
+		case c >= '0' && c <= '9':
+			return 1
+		case c >= 'a' && c <= 'z':
+			return 2
+		case c >= 'A' && c <= 'Z':
+			return 3
+		}
+		return 0
+	}
+	for i := 1; i < len(s); i++ {
+		before, now := kind(s[i-1]), kind(s[i])
+		if before != now && before != 0 && now != 0 && (before != 3 || now == 1 || i > 1 && kind(s[i-2]) == 3) {
+			return true
+		}
+	}
+	return strings.HasSuffix(s, "=")
+}
+
 // looksEncoded reports whether characters are those of one alphabet, and of no word, number or digest in hexadecimal digits.
 func looksEncoded(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsAny(s, "0123456789") &&
 		(!strings.ContainsAny(s, "+/") || !strings.ContainsAny(s, "-_"))
 }
 
-// unescapePercent undoes %XX wherever it stands; anything else stays as it is.
-func unescapePercent(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' {
-			if n, ok := hex2(s, i+1); ok {
-				b, i = append(b, n), i+2
-				continue
-			}
+// unescapePercent undoes %XX, and %uXXXX of JavaScript, wherever it stands; anything else stays as it is.
+func (m *meaning) unescapePercent(s string) string {
+	return m.unescape(s, '%', func(rest string) (string, int) {
+		if len(rest) > 1 && rest[1]|' ' == 'u' {
+			return utf16Of(rest, rest[:2])
 		}
-		b = append(b, s[i])
-	}
-	return string(b)
+		return byteOf(rest, 1, 16, 2)
+	})
 }
 
-// unescapeJSON undoes the escapes of JSON strings wherever they stand.
-func unescapeJSON(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
+// unescapeJSON undoes the escapes of strings of JSON, JavaScript and C wherever they stand; of what is none, the backslash goes.
+func (m *meaning) unescapeJSON(s string) string {
+	return m.unescape(s, '\\', func(rest string) (undone string, length int) {
+		if len(rest) == 1 {
+			return "", 0
 		}
-		i++
-		switch c := s[i]; c {
+		switch c := rest[1]; c {
 		case 'n':
-			b.WriteByte('\n')
+			return "\n", 2
 		case 'r':
-			b.WriteByte('\r')
+			return "\r", 2
 		case 't', 'f', 'b':
-			b.WriteByte(' ')
+			return " ", 2
 		case 'x':
-			n, ok := hex2(s, i+1)
-			if !ok {
-				b.WriteByte(c)
-				continue
-			}
-			b.WriteByte(n)
-			i += 2
+			undone, length = byteOf(rest, 2, 16, 2)
 		case 'u':
-			r, ok := hex4(s, i+1)
-			if !ok {
-				b.WriteByte(c)
-				continue
-			}
-			i += 4
-			if utf16.IsSurrogate(r) && strings.HasPrefix(s[i+1:], `\u`) {
-				if low, ok := hex4(s, i+3); ok {
-					r, i = utf16.DecodeRune(r, low), i+6
-				}
-			}
-			b.WriteRune(r)
-		default:
-			b.WriteByte(c)
+			undone, length = utf16Of(rest, `\u`)
+		case '0', '1', '2', '3':
+			undone, length = byteOf(rest, 1, 8, 3)
+		}
+		switch {
+		case length > 0:
+			return undone, length
+		case rest[1] < utf8.RuneSelf:
+			return rest[1:2], 2
+		}
+		return "", 1
+	})
+}
+
+// utf16Of returns the character of an escape with four digits, or with two such escapes when one is half of a character, or with any
+// digits in braces.
+func utf16Of(s, mark string) (string, int) {
+	if digits, _, closed := strings.Cut(s[len(mark):min(len(s), len(mark)+10)], "}"); closed && strings.HasPrefix(digits, "{") {
+		if n, err := strconv.ParseUint(digits[1:], 16, 21); err == nil {
+			return string(rune(n)), len(mark) + len(digits) + 1
 		}
 	}
-	return b.String()
+	r, ok := hex4(s, len(mark))
+	if !ok {
+		return "", 0
+	}
+	length := len(mark) + 4
+	if utf16.IsSurrogate(r) && strings.HasPrefix(s[length:], mark) {
+		if low, ok := hex4(s, length+len(mark)); ok {
+			r, length = utf16.DecodeRune(r, low), 2*length
+		}
+	}
+	return string(r), length
 }
 
 func hex4(s string, at int) (rune, bool) {
@@ -344,16 +526,8 @@ func hex4(s string, at int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-func hex2(s string, at int) (byte, bool) {
-	if at+2 > len(s) {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s[at:at+2], 16, 8)
-	return byte(n), err == nil
-}
-
-// searchable reports whether bytes as received can be looked through for a passage or a name: text in UTF-8 that is no mail, whose
-// parts may be in other character sets, and holds nothing that is encoded otherwise.
+// searchable reports whether a value can be looked through for a passage or a name: text in UTF-8 that is no mail, whose parts may be in
+// other character sets, and holds nothing that is encoded otherwise.
 func searchable(mediaType string, raw []byte) bool {
 	if !utf8.Valid(raw) || strings.HasPrefix(mediaType, "message/") || strings.HasPrefix(mediaType, "multipart/") {
 		return false

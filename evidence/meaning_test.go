@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -13,6 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
+	"golang.org/x/text/encoding/unicode"
 
 	"guia/evidence/verify"
 	"guia/source"
@@ -25,15 +33,10 @@ var encodings = map[string]func(string) string{
 		return string(b)
 	},
 	"JSON in ASCII": func(s string) string { return strconv.QuoteToASCII(s) },
-	"escaped bytes": func(s string) (e string) {
-		for i := range len(s) {
-			e += fmt.Sprintf(`\x%02x`, s[i])
-		}
-		return e
-	},
-	"address":  url.QueryEscape,
-	"HTML":     html.EscapeString,
-	"entities": func(s string) (e string) { return entities(s, "&#%d;") },
+	"escaped bytes": func(s string) string { return each(s, `\x%02x`) },
+	"address":       url.QueryEscape,
+	"HTML":          html.EscapeString,
+	"entities":      func(s string) (e string) { return entities(s, "&#%d;") },
 	"hexadecimal entities": func(s string) (e string) {
 		return entities(s, "&#x%X;")
 	},
@@ -61,8 +64,25 @@ var encodings = map[string]func(string) string{
 		_ = w.Close()
 		return b.String()
 	},
-	"encoded words":   func(s string) string { return mime.BEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
-	"encoded words Q": func(s string) string { return mime.QEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+	"escapes of JavaScript": func(s string) (e string) {
+		for _, u := range utf16.Encode([]rune(s)) {
+			e += fmt.Sprintf("%%u%04X", u)
+		}
+		return e
+	},
+	"braces of JavaScript": func(s string) (e string) { return entities(s, `\u{%x}`) },
+	"octal digits":         func(s string) string { return each(s, `\%03o`) },
+	"hexadecimal digits":   func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"encoded words":        func(s string) string { return mime.BEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+	"encoded words Q":      func(s string) string { return mime.QEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+}
+
+// each puts every byte into a form.
+func each(s, form string) (e string) {
+	for i := range len(s) {
+		e += fmt.Sprintf(form, s[i])
+	}
+	return e
 }
 
 func entities(s, form string) (e string) {
@@ -93,6 +113,68 @@ func TestANameIsFoundUnderEveryEncoding(t *testing.T) {
 	}
 }
 
+// Bytes that are escaped are read in every character set of the region, whichever way they are escaped.
+func TestANameIsFoundInEveryCharacterSet(t *testing.T) {
+	utf16le := unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
+	utf16be := unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
+	for _, w := range []struct {
+		shown string
+		sets  []encoding.Encoding
+	}{
+		{"陳大文", []encoding.Encoding{simplifiedchinese.GBK, simplifiedchinese.GB18030, traditionalchinese.Big5, utf16le, utf16be}},
+		{"林玲", []encoding.Encoding{simplifiedchinese.GBK, traditionalchinese.Big5, utf16le, utf16be}},
+		{"João", []encoding.Encoding{charmap.ISO8859_1, charmap.Windows1252, utf16le, utf16be}},
+	} {
+		var a acquaintance
+		a.name(w.shown, 0)
+		for _, set := range w.sets {
+			s, err := set.NewEncoder().String(w.shown)
+			must(t, err)
+			many, err := set.NewEncoder().String(strings.Repeat(w.shown+"\n", 16))
+			must(t, err)
+			for how, escape := range map[string]func(string) string{
+				"address":          url.QueryEscape,
+				"every byte":       func(s string) string { return each(s, "%%%02x") },
+				"quoted-printable": func(s string) string { return each(s, "=%02X") },
+				"JSON":             func(s string) string { return each(s, `\x%02x`) },
+				"octal digits":     func(s string) string { return each(s, `\%03o`) },
+				"hexadecimal":      func(s string) string { return hex.EncodeToString([]byte(s)) },
+				"base64":           func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+				"in a path":        func(s string) string { return "files/" + base64.RawURLEncoding.EncodeToString([]byte("1: "+s)) + "/x" },
+				"base64, twice":    func(s string) string { return encodings["base64"](encodings["base64"](s)) },
+				"base64, a long one": func(s string) string {
+					if strings.HasPrefix(s, "Nobody") {
+						return s
+					}
+					return base64.StdEncoding.EncodeToString([]byte(many))
+				},
+				"JSON in an address": func(s string) string { return url.QueryEscape(each(s, `\x%02x`)) },
+			} {
+				if text := "https://oa.acme.example/leave?name=" + escape(s); len(a.namedIn("subject", text)) == 0 {
+					t.Errorf("%s in %v as %s is not found in %q", w.shown, set, how, text)
+				}
+				if text := "陳，https://oa.acme.example/leave?name=" + escape("Nobody"); len(a.namedIn("subject", text)) > 0 {
+					t.Errorf("%s in %v as %s is found in %q", w.shown, set, how, text)
+				}
+			}
+		}
+	}
+}
+
+// A browser shows no comments and no tags, whatever stands in them.
+func TestANameIsFoundBetweenTags(t *testing.T) {
+	var a acquaintance
+	a.name("陳大文", 0)
+	for _, page := range []string{"陳<!-- a>b -->大文", "陳<!-->大<!-- <b> --!>文", `<p>陳<b title="a>b">大</b><i x='<">'>文`, "陳<!-- a\n<!-- b>-->大文"} {
+		if len(a.namedIn("text.html", page)) == 0 {
+			t.Errorf("not found in %q", page)
+		}
+	}
+	if page := `<!-- 陳 --> 大<!-- x -->`; len(a.namedIn("text.html", page)) > 0 {
+		t.Errorf("found in %q", page)
+	}
+}
+
 // What is encoded and cannot be undone could hold any name; what only looks long cannot.
 func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 	var packed bytes.Buffer
@@ -115,6 +197,9 @@ func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 		"another character set":    {`{"from":"=?gb2312?B?s8K088jL?="}`, false},
 		"a part of a mail":         {`{"part":"Content-Transfer-Encoding: 8bit\r\n\r\nwords"}`, false},
 		"too many layers":          {`{"z":"` + deep + `"}`, false},
+		"bytes of no set":          {`{"u":"?k=%1f%8b%08%00%81%8d"}`, false},
+		"a long run of digits":     {`{"x":"` + strings.Repeat("1f8b0800818d01", 12) + `"}`, false},
+		"bytes of a set":           {`{"u":"?name=Jo%E3o"}`, true},
 		"text in base64":           {`{"z":"` + b64([]byte(strings.Repeat("words and more words, ", 8))) + `"}`, true},
 		"words in Unicode":         {`{"from":"=?utf-8?Q?Jo=C3=A3o?="}`, true},
 		"a digest":                 {`{"sha256":"` + strings.Repeat("0123456789abcdef", 4) + `"}`, true},
@@ -135,6 +220,8 @@ func TestAnEncodedNameIsWithheldFromABundle(t *testing.T) {
 	chan1.Sender = source.Person{ID: "U0CHAN77", Name: "陳大文", Address: "chan.tm@acme.example"}
 	records := []source.Record{chan1}
 	hidden := base64.StdEncoding.EncodeToString([]byte("ask 陳大文 about it"))
+	gbk, err := simplifiedchinese.GBK.NewEncoder().String("陳大文")
+	must(t, err)
 	line := func(s string) string { return s + strings.Repeat(" ", 64-len(s)) }
 	for i, w := range []struct{ text, raw, html string }{
 		{text: "nobody", raw: `{"x":"{\"body\":\"` + hidden + `\"}"}`},
@@ -142,6 +229,8 @@ func TestAnEncodedNameIsWithheldFromABundle(t *testing.T) {
 		{text: "nobody", raw: `{"x":"` + strings.Repeat("/9j/4AAQSkZJRgABAQ", 5) + `"}`},
 		{text: "nobody", raw: `{}`, html: `<a href="data:text/html;base64,` + hidden + `">`},
 		{text: line("before") + line(hidden) + "after", raw: `{}`},
+		{text: line("before") + line("https://oa.acme.example/leave?name="+url.QueryEscape(gbk)), raw: `{"url":"?name=` + url.QueryEscape(gbk) + `"}`},
+		{text: line("before") + line("?k=%1f%8b%08%00%81%8d") + "after", raw: `{}`},
 		{text: "nobody at all", raw: `{"token":"a1B2c3","text":"nobody at all"}`},
 	} {
 		r := says(strconv.Itoa(i+2), "Ana", w.text)
@@ -150,7 +239,7 @@ func TestAnEncodedNameIsWithheldFromABundle(t *testing.T) {
 	}
 	places := o.bring("acme", records...)
 	p := o.build(o.request(o.open("case", places...), "person=U0CHAN77"))
-	for i, want := range []string{"[raw]", "[raw]", "[raw]", "[raw text.html]", "[raw text.0001]", "[]"} {
+	for i, want := range []string{"[raw]", "[raw]", "[raw]", "[raw text.html]", "[raw text.0001]", "[raw text.0001]", "[raw text.0001]", "[]"} {
 		if got := fmt.Sprint(p.withheld(places[i+1], verify.Redacted)); got != want {
 			t.Errorf("of message %d %v is withheld, want %v", i+2, got, want)
 		}
@@ -164,6 +253,7 @@ func FuzzMeaning(f *testing.F) {
 	f.Add(strings.Repeat("QUFB", 100) + "\r\n" + strings.Repeat("/+-_", 40) + "==")
 	f.Add(strings.Repeat("&amp;", 50) + strings.Repeat("%25", 50) + strings.Repeat(`\\`, 50) + "=\r\n=3D")
 	f.Add(strings.Repeat("<", 100) + ">")
+	f.Add("%b3%c2%u9673\\u{9673}\\351=E3<!-- a>b -->e999b3")
 	f.Fuzz(func(t *testing.T, text string) {
 		m := undo(text)
 		n := 0

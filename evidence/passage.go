@@ -65,6 +65,37 @@ func (c *chunked) over(start, end int) []int {
 	return c.fields[first : last+1]
 }
 
+// withholdParts withholds the chunks in which something stands: each alone, then neighbours over which it reaches, at last all of them.
+func (c *chunked) withholdParts(j *judgement, fields []vault.Disclosure, why Why, stands func(part string) (rules []int, stands bool)) {
+	if _, any := stands(c.text); !any {
+		return
+	}
+	for _, width := range [...]int{1, 2, len(c.fields)} {
+		for first := range c.fields {
+			if first+width > len(c.fields) {
+				break
+			}
+			window := c.fields[first : first+width]
+			if slices.ContainsFunc(window, func(i int) bool { return width <= 2 && j.hidden(i) }) {
+				continue
+			}
+			var rest strings.Builder
+			for _, i := range window {
+				if j.hidden(i) {
+					rest.WriteByte('\n')
+				} else {
+					rest.Write(fields[i].Value)
+				}
+			}
+			if rules, found := stands(rest.String()); found {
+				for _, i := range window {
+					j.withhold(fields, i, why, rules...)
+				}
+			}
+		}
+	}
+}
+
 // condensed is a text as it is looked through: folded, only the characters that count, with the way back.
 type condensed struct {
 	folded lang.Folded

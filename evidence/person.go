@@ -358,36 +358,12 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 	}
 }
 
-// judgeEncoded withholds the chunks of a text whose decoded readings name somebody: each alone, then neighbours over which a name
-// reaches, at last all of them.
+// judgeEncoded withholds the chunks of a text whose decoded readings name somebody.
 func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, text *chunked) {
-	if len(a.namedUndone(text.text)) == 0 {
-		return
-	}
-	for _, width := range [...]int{1, 2, len(text.fields)} {
-		for first := range text.fields {
-			if first+width > len(text.fields) {
-				break
-			}
-			window := text.fields[first : first+width]
-			if slices.ContainsFunc(window, func(i int) bool { return width <= 2 && j.hidden(i) }) {
-				continue
-			}
-			var rest strings.Builder
-			for _, i := range window {
-				if j.hidden(i) {
-					rest.WriteByte('\n')
-				} else {
-					rest.Write(fields[i].Value)
-				}
-			}
-			if rules := a.namedUndone(rest.String()); len(rules) > 0 {
-				for _, i := range window {
-					j.withhold(fields, i, WhyNamed, rules...)
-				}
-			}
-		}
-	}
+	text.withholdParts(j, fields, WhyNamed, func(part string) (rules []int, stands bool) {
+		rules = a.namedUndone(part)
+		return rules, len(rules) > 0
+	})
 }
 
 // namedIn returns the rules about those who are named in a field that is no chunk of a text.

@@ -35,8 +35,9 @@ var ruleKinds = []string{"field", "person", "record", "passage"}
 //	                    letters are compared as the search compares them, white space not at all
 //
 // Whatever withholds something that came from the source withholds the bytes as received as well (raw, raw.file), and a withheld
-// sender or piece of text withholds text.html: they say it again. With person and passage the bytes as received are withheld also where
-// they cannot be looked through: a mail, what is compressed or in another character set than Unicode's (see undo). A comma that no rule follows belongs to the value.
+// sender or piece of text withholds text.html: they say it again. With person and passage the bytes as received, and pieces of text, are
+// withheld also where they cannot be looked through: a mail, what is compressed or in an unknown character set (see undo). A comma that
+// no rule follows belongs to the value.
 func ParseRedaction(args []string) (Redaction, error) {
 	var r Redaction
 	for _, arg := range args {
