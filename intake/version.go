@@ -64,6 +64,24 @@ func (d *Desk) version(t versions, it *item, feed Feed, known map[mac]seen) (v *
 	return v, false, nil
 }
 
+// Latest returns the place of the version that was told last of the record of this event, where imports told its key with several
+// contents one after the other; the event's own place where nothing else is known. Edits of which a source tells by a record of their
+// own have keys of their own. Of a text that came back more than once it is where it was told before.
+func (d *Desk) Latest(ctx context.Context, e *guia.Event) (guia.Seq, error) {
+	stream, key := e.Fields.Get("conversation.key"), e.Fields.Get("source_key")
+	first := d.seenKey(e.Source, stream, key)
+	rows, err := d.lookUp(ctx, []mac{first})
+	row, known := rows[first]
+	if err != nil || !known || !d.isSound(first, row.content) || len(row.content) == plainContent || row.content[stateContent-1] != 0 {
+		return e.Seq, err
+	}
+	edit := d.editKey(e.Source, stream, key, digest(row.content[8:]))
+	if rows, err = d.lookUp(ctx, []mac{edit}); err != nil || rows[edit].seq == 0 {
+		return e.Seq, err
+	}
+	return rows[edit].seq, nil
+}
+
 // isSound reports whether the content of the row of a key is what was written.
 func (d *Desk) isSound(key mac, content []byte) bool {
 	switch len(content) {

@@ -113,6 +113,7 @@ type logLine struct {
 	ConversationKey string `json:"conversation_key,omitempty"`
 	Text            string `json:"text,omitempty"`
 	Denied          bool   `json:"denied,omitempty"` // its content is outside of what the user may see
+	replaced               // by a later version; with --marked and --content
 
 	event guia.Event
 }
@@ -127,7 +128,7 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	stream, lines := !o.content && s.json && o.number == 0, []logLine(nil) // as it comes: the ledger may be larger than memory
+	stream, lines := !o.content && !o.marked && s.json && o.number == 0, []logLine(nil) // as it comes: the ledger may be larger than memory
 	err = s.walk(ctx, o, func(e ledger.Entry) (shown bool, err error) {
 		var marks []string
 		if o.marked {
@@ -154,6 +155,11 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 			return err
 		}
 	}
+	if o.content || o.marked {
+		if err := s.tellReplaced(ctx, lines); err != nil {
+			return err
+		}
+	}
 	if s.json {
 		for _, line := range lines {
 			if err := s.emit(line); err != nil {
@@ -169,6 +175,40 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		s.say("log.unmarked")
 	default:
 		s.say("log.empty")
+	}
+	return nil
+}
+
+// tellReplaced says of each line of a source's record which later version replaced it.
+func (s *session) tellReplaced(ctx context.Context, lines []logLine) error {
+	var events []guia.Event
+	for i := range lines {
+		if l := &lines[i]; l.event.Source != guia.Own && !l.Denied {
+			event, err := s.Ledger.Event(ctx, l.event.Seq)
+			if err != nil {
+				return err
+			}
+			events = append(events, event)
+		}
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	s.parts.using.RLock()
+	defer s.parts.using.RUnlock()
+	if err := s.searchable(ctx); err != nil {
+		return err
+	}
+	limits, err := s.scopes(ctx, permit.ActBrowse)
+	if err != nil {
+		return err
+	}
+	newest, err := s.replacements(ctx, limits, events)
+	if err != nil {
+		return err
+	}
+	for i := range lines {
+		lines[i].replaced = newest[lines[i].event.Seq]
 	}
 	return nil
 }
@@ -210,13 +250,17 @@ func (s *session) logTable(lines []logLine, o logOptions) {
 			rows[i][4] = clip(l.Conversation, 32)
 		}
 		if o.marked {
-			rows[i] = append(rows[i], strings.Join(l.Marks, " "))
+			rows[i] = append(rows[i], strings.TrimSuffix(strings.Join(l.Marks, " ")+" "+s.replacedNote(l.replaced), " "))
 		}
 		switch {
 		case o.content && l.Denied:
 			rows[i] = append(rows[i], "", "", s.text("log.denied"))
 		case o.content:
-			rows[i] = append(rows[i], when(l.Time), l.Sender, l.Text)
+			text := l.Text
+			if !o.marked { // which says it beside the mark
+				text = s.replacedNote(l.replaced) + text
+			}
+			rows[i] = append(rows[i], when(l.Time), l.Sender, text)
 		case !o.marked:
 			who := l.Actor
 			if l.Outcome != "" && l.Outcome != "done" {

@@ -202,6 +202,7 @@ type found struct {
 	Score        float64  `json:"score,omitempty"`
 	Copies       int      `json:"copies,omitempty"` // other records of the message that answer too, and are no hits
 	Erased       bool     `json:"erased,omitempty"`
+	replaced              // by a later version
 
 	cutBefore, cutAfter bool
 }
@@ -224,12 +225,25 @@ func (s *session) search(ctx context.Context, q question) error {
 		return err
 	}
 	result := searchResult{Total: hits.Total, Next: hits.Next, Hits: make([]found, 0, len(hits.Hits))}
+	events := make([]guia.Event, 0, len(hits.Hits))
 	for _, hit := range hits.Hits {
 		e, err := s.Ledger.Event(ctx, guia.Seq(hit.Seq))
 		if err != nil {
 			return err
 		}
 		result.Hits = append(result.Hits, s.snippet(q.text, hit, &e))
+		events = append(events, e)
+	}
+	limits, err := s.scopes(ctx, permit.ActSearch)
+	if err != nil {
+		return err
+	}
+	newest, err := s.replacements(ctx, limits, events)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		result.Hits[i].replaced = newest[events[i].Seq]
 	}
 	if s.json {
 		return s.emit(result)
@@ -321,7 +335,7 @@ func (s *session) tellSearch(q question, r searchResult) {
 		case copied:
 			rows[i] = append(rows[i], "")
 		}
-		rows[i] = append(rows[i], s.marked(h))
+		rows[i] = append(rows[i], s.replacedNote(h.replaced)+s.marked(h))
 	}
 	s.table(append(head, s.text("col.text")), rows)
 	s.say("search.total", s.number(int64(len(r.Hits))), s.number(int64(r.Total)))
