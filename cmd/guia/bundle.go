@@ -66,7 +66,7 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 		if err != nil {
 			return err
 		}
-		return s.tellPlan(plan)
+		return s.tellPlan(plan, s.namesStay(req))
 	}
 	g := s.begin("bundle.progress", false)
 	defer g.end()
@@ -90,10 +90,11 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 			Seq       uint64 `json:"seq"`
 
 			Unsearched []attachmentLine `json:"unsearched"`
+			NamesStay  string           `json:"names_stay,omitempty"`
 		}{
 			result.Path, result.File.String(), result.Cover.Records, result.Cover.Custody, result.Cover.Files,
 			result.Cover.Disclosed, result.Cover.Redacted, result.Cover.Erased, result.Cover.Size, result.Key, uint64(result.Ended),
-			attachmentLines(result.Preview.Unsearched),
+			attachmentLines(result.Preview.Unsearched), s.namesStay(req),
 		})
 	}
 	s.say("bundle.done", result.Path)
@@ -106,15 +107,30 @@ func (s *session) bundle(ctx context.Context, name string, req evidence.BundleRe
 		"  "+s.text("bundle.key"), result.Key,
 	)
 	s.unsearchedTable(result.Preview.Unsearched)
+	s.warnOfNames(s.namesStay(req))
 	s.print("\n")
 	s.say("bundle.next", result.Path)
 	return nil
 }
 
+// namesStay warns, where persons are withheld, of the names that no rule about a person finds; empty otherwise.
+func (s *session) namesStay(req evidence.BundleRequest) string {
+	if !req.Redact.Persons() {
+		return ""
+	}
+	return s.text("bundle.names_stay")
+}
+
+func (s *session) warnOfNames(warning string) {
+	if warning != "" && !s.quiet {
+		s.print("\n" + warning + "\n")
+	}
+}
+
 // tellPlan shows what would be withheld: in numbers, how the persons are known, and each field with its reason.
-func (s *session) tellPlan(plan evidence.Preview) error {
+func (s *session) tellPlan(plan evidence.Preview, namesStay string) error {
 	if s.json {
-		return s.emit(planLine(plan))
+		return s.emit(planLine(plan, namesStay))
 	}
 	s.say("bundle.plan", plan.Records, plan.Fields-plan.Redacted-plan.Erased, plan.Redacted, plan.Automatic, plan.Erased)
 	var rows [][]string
@@ -129,6 +145,7 @@ func (s *session) tellPlan(plan evidence.Preview) error {
 		s.print("\n")
 		s.say("bundle.known", k.Rule, plain(strings.Join(k.As, " · ")))
 	}
+	s.warnOfNames(namesStay)
 	s.unsearchedTable(plan.Unsearched)
 	custody := slices.IndexFunc(plan.Withheld, func(w evidence.Withholding) bool { return w.Custody })
 	if custody < 0 {
@@ -197,7 +214,7 @@ func follows(a, b evidence.Withholding) bool {
 }
 
 // planLine is a preview as --json prints it.
-func planLine(plan evidence.Preview) any {
+func planLine(plan evidence.Preview, namesStay string) any {
 	type rule struct {
 		Rule    string `json:"rule"`
 		Records int    `json:"records"`
@@ -225,7 +242,8 @@ func planLine(plan evidence.Preview) any {
 		Withheld  []withheld `json:"withheld"`
 
 		Unsearched []attachmentLine `json:"unsearched"`
-	}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, []rule{}, []known{}, []withheld{}, attachmentLines(plan.Unsearched)}
+		NamesStay  string           `json:"names_stay,omitempty"`
+	}{plan.Records, plan.Fields, plan.Redacted, plan.Automatic, plan.Erased, []rule{}, []known{}, []withheld{}, attachmentLines(plan.Unsearched), namesStay}
 	for _, r := range plan.Rules {
 		line.Rules = append(line.Rules, rule(r))
 	}
