@@ -11,9 +11,12 @@
 package directory
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -208,9 +211,49 @@ func Open(ctx context.Context, path string) (*Directory, error) {
 	}
 	d := &Directory{Path: path}
 	if err := d.open(ctx); err != nil {
-		return nil, errors.Join(db.Explain(err), d.Close(ctx))
+		return nil, errors.Join(d.shortened(db.Explain(err)), d.Close(ctx))
 	}
 	return d, nil
+}
+
+// shortened says of damage that kept the directory from being opened that a database has lost its end, where that is so: SQLite then
+// reads nothing at all of it. Its head tells the length of a page at byte 16 and the number of pages at byte 28 (sqlite.org/fileformat2).
+func (d *Directory) shortened(err error) error {
+	if guia.KindOf(err) != guia.Damaged {
+		return err
+	}
+	for _, name := range []string{mainName, "keys.db"} {
+		head, size, failed := beginning(filepath.Join(d.Path, name))
+		if failed != nil || !bytes.HasPrefix(head, []byte("SQLite format 3\x00")) {
+			continue
+		}
+		page := int64(binary.BigEndian.Uint16(head[16:]))
+		if page == 1 {
+			page = 65536
+		}
+		if told := page * int64(binary.BigEndian.Uint32(head[28:])); size < told {
+			return guia.RefuseCause(guia.Damaged, err, "directory.shortened", name, size, told)
+		}
+	}
+	return err
+}
+
+// beginning is the first 32 bytes of a file, and how many it has.
+func beginning(path string) ([]byte, int64, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer file.Close()
+	head := make([]byte, 32)
+	if _, err := io.ReadFull(file, head); err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	return head, info.Size(), nil
 }
 
 func (d *Directory) open(ctx context.Context) (err error) {
@@ -240,7 +283,7 @@ func View(ctx context.Context, path string) (*Directory, error) {
 	}
 	d := &Directory{Path: path, Viewed: true}
 	if err := d.view(ctx); err != nil {
-		return nil, errors.Join(db.Explain(err), d.Close(ctx))
+		return nil, errors.Join(d.shortened(db.Explain(err)), d.Close(ctx))
 	}
 	return d, nil
 }

@@ -80,6 +80,7 @@ func (r *CheckReport) broken(first, end guia.Seq) bool {
 
 // condense lets one damage be one finding: what follows from a leaf that is not what it was is said with it or not at all.
 func (r *CheckReport) condense() {
+	r.foldShort()
 	if !r.unlike { // every leaf is as it was, and where a tile does not agree it is the tile
 		r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Key == "check.leaf_differs" })
 	}
@@ -105,6 +106,18 @@ func (r *CheckReport) condense() {
 		at = len(r.Findings) - 1
 	}
 	r.Findings[at].Unmatched, r.Findings[at].FirstUnmatched = len(r.unmatched), first
+}
+
+// foldShort lets a head that speaks of too few events be one finding, not also one of each counter, checkpoint and root beside it.
+func (r *CheckReport) foldShort() {
+	short := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Key == "check.entries_short" })
+	if short < 0 {
+		return
+	}
+	first := r.Findings[short]
+	follows := map[string]bool{"check.entries_short": true, "check.head_differs": true, "check.checkpoint_beyond": true, "check.stream_count": true, "check.tiles_count": true}
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return follows[f.Key] })
+	r.Findings = slices.Insert(r.Findings, min(short, len(r.Findings)), first)
 }
 
 // Check recomputes the tree from every leaf and compares it with the stored tiles, the head and every signed checkpoint; counts

@@ -206,7 +206,7 @@ func (l *Ledger) leafHashes(ctx context.Context, first, end int64) ([]proof.Hash
 		return nil
 	})
 	if err == nil && int64(len(hashes)) != end-first {
-		err = guia.Refuse(guia.Damaged, "ledger.entries_missing", first, end, len(hashes))
+		err = missing(guia.Seq(first) + guia.Seq(len(hashes)))
 	}
 	return hashes, err
 }

@@ -89,7 +89,7 @@ func (l *Ledger) OfType(ctx context.Context, first, end guia.Seq, types ...guia.
 	next := first
 	err := l.leaves(ctx, first, end, func(seq guia.Seq, text []byte) error {
 		if seq != next {
-			return missing(next, end, first)
+			return missing(next)
 		}
 		next++
 		t := canon.LeafType(text)
@@ -102,14 +102,14 @@ func (l *Ledger) OfType(ctx context.Context, first, end guia.Seq, types ...guia.
 		return nil
 	})
 	if err == nil && next < end {
-		err = missing(next, end, first)
+		err = missing(next)
 	}
 	return found, err
 }
 
-// missing refuses because an event is not stored, of those from first to before end.
-func missing(seq, end, first guia.Seq) error {
-	return guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(seq), uint64(end), uint64(seq-first))
+// missing refuses because an event is not stored.
+func missing(seq guia.Seq) error {
+	return guia.Refuse(guia.Damaged, "ledger.entries_missing", uint64(seq))
 }
 
 // page reads the events from first to before end; all of them must be there.
@@ -117,7 +117,7 @@ func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error)
 	entries := make([]Entry, 0, end-first)
 	err := l.leaves(ctx, first, end, func(seq guia.Seq, text []byte) error {
 		if want := first + guia.Seq(len(entries)); seq != want {
-			return missing(want, end, first)
+			return missing(want)
 		}
 		e := Entry{Seq: seq, Text: bytes.Clone(text)}
 		var err error
@@ -131,7 +131,7 @@ func (l *Ledger) page(ctx context.Context, first, end guia.Seq) ([]Entry, error)
 		return nil, err
 	}
 	if guia.Seq(len(entries)) != end-first {
-		return nil, missing(first+guia.Seq(len(entries)), end, first)
+		return nil, missing(first + guia.Seq(len(entries)))
 	}
 	err = l.vault.Rows(ctx, first, end, func(seq guia.Seq, row []byte) error {
 		entries[seq-first].Row = bytes.Clone(row)

@@ -16,7 +16,10 @@ func (p *program) checkCommand() *cobra.Command {
 	var quick bool
 	cmd := &cobra.Command{Use: "check", Args: needs(0, 0)}
 	cmd.Flags().BoolVar(&quick, "quick", false, "")
-	cmd.RunE = p.looking(func(ctx context.Context, s *session) error { return s.check(ctx, quick) })
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p.checks = true
+		return p.looking(func(ctx context.Context, s *session) error { return s.check(ctx, quick) })(cmd, args)
+	}
 	return cmd
 }
 

@@ -28,6 +28,7 @@ type program struct {
 	reason string
 	json   bool
 	quiet  bool
+	checks bool // the command is check
 }
 
 // The exit codes.
@@ -86,8 +87,23 @@ func (p *program) report(ctx context.Context, err error) int {
 		_ = (&program{env: env{stdout: p.stderr}}).emit(map[string]said{"error": s})
 		return code
 	}
-	_, _ = io.WriteString(p.stderr, "guia: "+s.String()+"\n")
+	text := s.String()
+	if advised[s.Key] {
+		do := "cmd.damaged"
+		if p.checks {
+			do = "cmd.damaged_check"
+		}
+		text += "\n" + p.text(do)
+	}
+	_, _ = io.WriteString(p.stderr, "guia: "+text+"\n")
 	return code
+}
+
+// advised are the sentences about damage that say what is damaged and leave it to who shows them what to do about it: check names the same
+// things, and must not send anybody to check.
+var advised = map[string]bool{
+	"db.corrupt": true, "db.packed_damaged": true, "ledger.head_differs": true, "ledger.entries_missing": true, "ledger.row_missing": true,
+	"ledger.leaf_damaged": true, "ledger.tile_damaged": true,
 }
 
 // said is an error as --json prints it.
