@@ -23,6 +23,7 @@ import (
 	"guia/dingtalktest"
 	"guia/directory"
 	"guia/guiatest"
+	"guia/lang"
 )
 
 // simulated is a simulated tenant on real ports, and the real program that is connected to it.
@@ -413,5 +414,46 @@ func TestWhatTheAdministratorSeesWhenTheTenantMisbehaves(t *testing.T) {
 			}
 			c.keepsItsSecrets()
 		})
+	}
+}
+
+func TestASpentMonthDefersAndSaysSo(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("directory", "attendance")
+	c.Spend(5_000, 0) // by another program of the company's
+	if code, _, errOut := c.pull("dingtalk", "attendance"); code != codeFailed || !strings.Contains(errOut, "dingtalk.quota") {
+		t.Fatalf("%d %s", code, errOut)
+	}
+	paid := c.Usage().Calls
+	code, rounds, errOut := c.pull()
+	if a := rounds["attendance"]; code != codeDone || a.State != roundDeferred || a.Why != "spent" {
+		t.Errorf("%d %s %+v", code, errOut, a)
+	}
+	// What costs nothing is read: all but the leavers, for whom the round stays open.
+	if d := rounds["directory"]; d.State != roundDeferred || d.Why != "spent" || d.New < 20 {
+		t.Errorf("%+v", d)
+	}
+	if now := c.Usage().Calls; now != paid {
+		t.Errorf("%d calls were made that nothing is left for", now-paid)
+	}
+	_, out, _ := c.run("source", "pull")
+	if !strings.Contains(out, "The rest of attendance waits for the next month") {
+		t.Error(out)
+	}
+	if out := c.must("source", "status"); !strings.Contains(out, "5,000 / 5,000") || !strings.Contains(out, "the month's calls are spent") {
+		t.Error(out)
+	}
+}
+
+// No source gives everything, and no sentence says that one does.
+func TestNoSentenceClaimsAFullArchive(t *testing.T) {
+	for _, key := range lang.Keys() {
+		for _, l := range []lang.Language{lang.English, lang.Portuguese, lang.TraditionalChinese, lang.SimplifiedChinese} {
+			for _, claim := range []string{"full archive", "complete archive", "arquivo completo", "arquivo integral", "完整存檔", "完整存档", "完整歸檔"} {
+				if strings.Contains(strings.ToLower(lang.Text(l, key)), claim) {
+					t.Errorf("%s: %s claims %q", l, key, claim)
+				}
+			}
+		}
 	}
 }
