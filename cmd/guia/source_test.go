@@ -198,7 +198,7 @@ var standardFeeds = []string{"directory", "reads", "notices", "attendance", "mee
 func TestTheConnectorMeetsTheTenant(t *testing.T) {
 	c := simulate(t, dingtalktest.Options{History: 5})
 	c.Announce("假期安排", "請各位同事細閱。")
-	c.Clock().Advance(10 * time.Second) // a round tells of whole seconds that have passed
+	c.Clock().Advance(10 * time.Second)
 	if code, _, errOut := c.pull(); code != codeFailed || !strings.Contains(errOut, "source.all_off") {
 		t.Fatalf("before any feed is on: %d %s", code, errOut)
 	}
@@ -254,7 +254,7 @@ func TestTheConnectorMeetsTheTenant(t *testing.T) {
 	}
 	after := c.records()
 	for key, n := range after {
-		// The announcement, which was made while the first round ran; and of the archived file the region, which the first asking restored.
+		// An announcement of a moment ago comes with this round or came with the first; and of the archived file the region, which the first asking restored.
 		if isNews := strings.HasPrefix(key, "notice/") || strings.HasPrefix(key, "region/"); n != 1 || before[key] == 0 && !isNews {
 			t.Errorf("pulled twice, %d times: %s", n, key)
 		}

@@ -116,3 +116,16 @@ func TestWhatOthersSpendCounts(t *testing.T) {
 		t.Error("more deliveries than the quota are covered")
 	}
 }
+
+func TestSpansOfAnnouncementsLeaveNoSecondOut(t *testing.T) {
+	at := time.Date(2026, 11, 20, 4, 0, 4, 600e6, time.UTC)
+	first, second := dueSpans(round{at.AddDate(-1, 0, 0), at}), dueSpans(round{at, at.Add(24 * time.Hour)})
+	for i, s := range first[1:] {
+		if s.from.After(first[i].to) || first[i].to.Sub(first[i].from) >= mostSpan {
+			t.Errorf("between %s and %s nothing is asked for", first[i].to, s.from)
+		}
+	}
+	if last := first[len(first)-1].to; second[len(second)-1].from.After(last) {
+		t.Errorf("between %s and %s nothing is asked for", last, second[len(second)-1].from)
+	}
+}

@@ -24,11 +24,12 @@ type span struct{ from, to time.Time }
 
 const mostSpan = 180 * 24 * time.Hour // of one call
 
-// dueSpans are the times in which the announcements were made that are due in a round, none twice.
+// dueSpans are the times in which the announcements were made that are due in a round. The call takes whole seconds, and nobody says whether
+// the last one counts to its end: where a span ends, the next one begins, also in the next round. What is told twice is recognised.
 func dueSpans(r round) []span {
 	var due []span
 	for _, age := range noticeAges {
-		due = append(due, span{r.from.Add(-age).Truncate(time.Second), r.to.Add(-age).Truncate(time.Second).Add(-time.Second)})
+		due = append(due, span{r.from.Add(-age).Truncate(time.Second), r.to.Add(-age).Truncate(time.Second)})
 	}
 	slices.SortFunc(due, func(a, b span) int { return a.from.Compare(b.from) })
 	var out []span
@@ -43,7 +44,7 @@ func dueSpans(r round) []span {
 	for _, d := range out {
 		for d.to.Sub(d.from) >= mostSpan {
 			cut = append(cut, span{d.from, d.from.Add(mostSpan - time.Second)})
-			d.from = d.from.Add(mostSpan)
+			d.from = d.from.Add(mostSpan - time.Second)
 		}
 		cut = append(cut, d)
 	}
