@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"guia"
 	"guia/canon"
@@ -19,7 +20,7 @@ type Recognition struct {
 	d         *Desk
 	size      guia.Seq
 	forgot    bool             // somebody was forgotten: some rows are gone on purpose
-	gone      int              // forgotten events so far
+	gone      map[int64]int    // forgotten events so far, by the minute in which they happened
 	later     map[mac]guia.Seq // keys of which a later event must say again what was told last, and the first of each
 	instances map[string]seen  // by import: what its first row says of the instance
 	waiting   []told
@@ -37,7 +38,8 @@ type told struct {
 	item     *item // with what it says; nil when that is never looked for
 	linked   bool  // to another record of its message
 	gone     mac   // the tombstone of its key, when one was set
-	before   int   // how many forgotten events stand before it
+	before   int   // how many forgotten events of its minute stand before it
+	captured time.Time
 }
 
 // reading is one way in which the event may have become one: as a record of its own, or as an edit of a known one, with another content
@@ -50,7 +52,7 @@ type reading struct {
 
 // CheckRecognition begins to compare. The ledger's check shows it the events in order.
 func (d *Desk) CheckRecognition(ctx context.Context) (*Recognition, error) {
-	r := &Recognition{d: d, size: d.ledger.Size(), later: map[mac]guia.Seq{}, instances: map[string]seen{}}
+	r := &Recognition{d: d, size: d.ledger.Size(), gone: map[int64]int{}, later: map[mac]guia.Seq{}, instances: map[string]seen{}}
 	var n int
 	if err := d.ledger.Database().QueryRow(ctx, "SELECT COUNT(*) FROM intake_tombstone").Scan(&n); err != nil {
 		return nil, fmt.Errorf("check recognition: %w", db.Explain(err))
@@ -65,11 +67,13 @@ func (r *Recognition) See(ctx context.Context, e *guia.Event) ([]guia.Seq, error
 		return nil, nil
 	}
 	if len(e.Withheld) > 0 {
-		r.gone++
+		r.gone[happened(e)]++
 		return nil, nil
 	}
 	t := r.d.tell(e)
-	t.before = r.gone
+	if t.item != nil {
+		t.before = r.gone[t.item.minute]
+	}
 	if r.forgot {
 		t.gone = r.d.tombstone(e.Source, e.Fields)
 	}
@@ -213,7 +217,7 @@ func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen)
 	if err != nil {
 		return false, err
 	}
-	taken := 0
+	taken, later := 0, 0
 	for n := range mostAlike {
 		row, ok := stored[r.d.placeOf(t.item.like, n)]
 		switch {
@@ -222,14 +226,27 @@ func (r *Recognition) isAlike(ctx context.Context, t *told, stored map[mac]seen)
 			sound = sound && r.isOf(t, row.content)
 		case ok && row.seq < t.seq:
 			taken++
+		case ok:
+			later++
 		}
 	}
 	if own > 0 || t.linked { // with one row: who takes the place of a forgotten record is no longer linked to it
 		r.rows += int64(own)
 		return own == 1 && sound, nil
 	}
-	// Else it would have got a place; but a mail that was stored before mails were recognised by their Message-ID has none.
-	return taken+t.before >= mostAlike || t.item.mail, nil
+	// Else it would have got a place. The place of a forgotten one may have gone to a later one, and is never empty: see findNext.
+	return taken+min(later, t.before) >= mostAlike || t.item.mail && t.captured.Before(mailsRecognised), nil
+}
+
+// mailsRecognised is since when mails are recognised by their Message-ID: those that were stored before have no row of it.
+var mailsRecognised = time.Date(2026, 11, 22, 2, 13, 17, 0, time.UTC)
+
+// happened is the minute in which an event happened, 0 when that is unknown. It stays when a person is forgotten.
+func happened(e *guia.Event) int64 {
+	if m, ok := e.Moment(); ok {
+		return minuteOf(e.Type, m)
+	}
+	return 0
 }
 
 // isOf reports whether the instance is that of the event's import: one import, one instance. Of two that differ both are to blame.
@@ -271,7 +288,7 @@ func (r *Recognition) links(ctx context.Context, t *told) (n int, sound bool, er
 func (d *Desk) tell(e *guia.Event) told {
 	f := e.Fields
 	stream, key := f.Get("conversation.key"), f.Get("source_key")
-	t := told{seq: e.Seq, blame: []guia.Seq{e.Seq}, imported: f.Get("import"), key: d.seenKey(e.Source, stream, key)}
+	t := told{seq: e.Seq, blame: []guia.Seq{e.Seq}, captured: e.Captured, imported: f.Get("import"), key: d.seenKey(e.Source, stream, key)}
 	t.edited = func(to digest) mac { return d.editKey(e.Source, stream, key, to) }
 	types := []guia.Type{e.Type}
 	if e.Type == guia.MessageEdited && f.Get("edit_of") == key { // makeEdit may have changed the type

@@ -111,6 +111,42 @@ func TestEveryRowOfRecognitionIsProven(t *testing.T) {
 	}
 }
 
+// TestARowOfRecognitionIsMissedWhoeverWasForgotten: however many were forgotten, of the same text or another one, no row may go.
+func TestARowOfRecognitionIsMissedWhoeverWasForgotten(t *testing.T) {
+	for _, alike := range []bool{false, true} {
+		for _, n := range []int{1, 4, 5, 9} {
+			t.Run(fmt.Sprint(alike, n), func(t *testing.T) {
+				d := guiatest.New(t)
+				for i := range n {
+					r := message(fmt.Sprint("gone/", i), fmt.Sprint("what will be forgotten, as the law demands ", i))
+					if alike {
+						r.Text = long
+					}
+					r.Sender = source.Person{ID: "chan-0", Name: "Ana"}
+					accept(t, d, feed("slack", "z"), r)
+				}
+				for i := range 6 { // some of them get no place
+					r := message(fmt.Sprint("stays/", i), long)
+					r.Sender = source.Person{ID: "chan-1", Name: "Rui"}
+					accept(t, d, feed("slack", "z"), r)
+				}
+				gone, err := d.Forget(t.Context(), d.Owner, "", []directory.Subject{{Source: "slack", Key: "chan-0"}}, nil)
+				if err != nil || gone.Events != n {
+					t.Fatal(gone, err)
+				}
+				guiatest.MustCheck(t, d.Directory)
+				for _, r := range recognitionRows(t, d) {
+					change(t, d, "DELETE FROM intake_seen WHERE mac = ?", r.mac)
+					if named := namedBy(t, d); !slices.Contains(named, r.seq) {
+						t.Errorf("without a row of event %d the check names %v", r.seq, named)
+					}
+					put(t, d, r)
+				}
+			})
+		}
+	}
+}
+
 // lively takes in records of every kind that leaves rows.
 func lively(t *testing.T, d *guiatest.Directory) {
 	t.Helper()

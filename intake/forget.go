@@ -8,6 +8,7 @@ import (
 
 	"guia"
 	"guia/db"
+	"guia/ledger"
 )
 
 // Hold keeps records from being taken in until release is called. Keys that are handed out for sealing would otherwise be destroyed
@@ -23,6 +24,7 @@ type Forgetting struct {
 	seen       []mac
 	tombstones []mac
 	trimmed    map[mac][]byte // rows of keys that also tell of what is forgotten, and what is to be left of them
+	next       map[mac]seen   // rows of places that a record takes that had none
 	heirs      map[mac]heir   // rows of what a message says, and who takes the place of the forgotten first record
 }
 
@@ -74,8 +76,102 @@ func (d *Desk) PrepareForget(ctx context.Context, events []guia.Event) (*Forgett
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("find recognition of forgotten events: %w", err)
 	}
-	f.heirs, err = d.findHeirs(ctx, firsts, gone)
+	if f.heirs, err = d.findHeirs(ctx, firsts, gone); err != nil {
+		return nil, err
+	}
+	f.next, err = d.findNext(ctx, events, f, gone)
 	return f, err
+}
+
+// findNext finds who takes the places that forgotten records leave to nobody: records that say the same and got no place because all
+// were taken. Else nothing would tell that they need none. There are such ones only where all places are taken, so that hardly any
+// erasure goes over the ledger for them.
+func (d *Desk) findNext(ctx context.Context, events []guia.Event, f *Forgetting, gone map[uint64]bool) (map[mac]seen, error) {
+	next, free := map[mac]seen{}, map[mac][]mac{} // places that get free, by what their record says
+	for i := range events {
+		if events[i].Source == guia.Own || !isMessage(events[i].Type) {
+			continue
+		}
+		e, err := d.ledger.Event(ctx, events[i].Seq)
+		if err != nil {
+			return nil, fmt.Errorf("find records that say the same: %w", err)
+		}
+		it := d.tell(&e).item
+		if it == nil || free[it.like] != nil {
+			continue
+		}
+		rows, err := d.lookUp(ctx, d.allPlaces(it.like))
+		if err != nil {
+			return nil, fmt.Errorf("find records that say the same: %w", err)
+		}
+		if len(rows) < mostAlike {
+			continue
+		}
+		for _, place := range d.allPlaces(it.like) {
+			if _, inherited := f.heirs[place]; !inherited && gone[uint64(rows[place].seq)] {
+				free[it.like] = append(free[it.like], place)
+			}
+		}
+	}
+	if len(free) == 0 {
+		return next, nil
+	}
+	instances := map[string][]byte{} // by import: one import, one instance
+	var waiting []told
+	err := d.ledger.Entries(ctx, 0, d.ledger.Size(), func(entry ledger.Entry) error {
+		if !isMessage(entry.Leaf.Header.Type) || entry.Leaf.Header.Source == guia.Own || gone[uint64(entry.Seq)] {
+			return nil
+		}
+		e, err := d.vault.ReadWithoutRaw(ctx, entry.Seq, entry.Leaf.Header, entry.Row)
+		if err != nil || len(e.Withheld) > 0 {
+			return err
+		}
+		t := d.tell(&e)
+		if t.item == nil || t.linked {
+			return nil
+		}
+		wanted := free[t.item.like] != nil
+		if _, known := instances[t.imported]; known && !wanted {
+			return nil
+		}
+		rows, err := d.lookUp(ctx, d.allPlaces(t.item.like))
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if row.seq == t.seq {
+				instances[t.imported] = row.content
+				return nil
+			}
+		}
+		if wanted {
+			waiting = append(waiting, t)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find records that say the same: %w", err)
+	}
+	for _, t := range waiting { // the earliest first
+		places := free[t.item.like]
+		if len(places) == 0 {
+			continue
+		}
+		instance := instances[t.imported]
+		if instance == nil {
+			instance = make([]byte, len(digest{})) // of none that is known
+		}
+		next[places[0]], free[t.item.like] = seen{t.seq, instance}, places[1:]
+	}
+	return next, nil
+}
+
+// allPlaces are the rows of all places of what says the same.
+func (d *Desk) allPlaces(like mac) (places []mac) {
+	for n := range mostAlike {
+		places = append(places, d.placeOf(like, n))
+	}
+	return places
 }
 
 // findHeirs finds, for the messages whose first record is forgotten, the first of those that are linked to it and stay.
@@ -112,6 +208,11 @@ func (d *Desk) Forget(tx *db.Tx, f *Forgetting) error {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 		if _, err := tx.Exec("INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)", first[:], uint64(h.seq), h.link[linkShared:]); err != nil {
+			return fmt.Errorf("forget recognition: %w", err)
+		}
+	}
+	for place, row := range f.next {
+		if _, err := tx.Exec("INSERT INTO intake_seen (mac, seq, content) VALUES (?, ?, ?)", place[:], uint64(row.seq), row.content); err != nil {
 			return fmt.Errorf("forget recognition: %w", err)
 		}
 	}

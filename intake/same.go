@@ -53,7 +53,7 @@ func (d *Desk) likeMail(it *item) mac {
 	if c.Header.Type != guia.MailSent || id == "" {
 		return mac{}
 	}
-	return prefixed(0, d.vault.MAC("seen:mail", id, c.Fields.Get("subject"), collapse(it.text), attached(c)))
+	return prefixed(0, d.vault.MAC("seen:mail", id, c.Fields.Get("subject"), collapse(it.text), c.Fields.Get("text.html"), attached(c)))
 }
 
 // messageID is the Message-ID in the key of a mail, empty when there is none. A source that finds several mails under one adds "/" and a

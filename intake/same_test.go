@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"guia"
 	"guia/db"
@@ -211,6 +212,7 @@ func TestAMailWithoutATimeIsRecognisedByItsMessageID(t *testing.T) {
 		{"a second copy of its source", "1@acme.example", "1@acme.example/0123456789abcdef", nil, "ab"},
 		{"no Message-ID, but a digest", "sha256:1", "sha256:1", nil, "a b"},
 		{"another subject", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Subject = "s" }, "a b"},
+		{"another picture", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.HTML = `<img src="x">` }, "a b"},
 		{"another attachment", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Files = []source.File{{Name: "a.pdf"}} }, "a b"},
 		{"another sender", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Sender = rui }, "a b"},
 		{"nobody", "1@acme.example", "1@acme.example", func(_ *intake.Feed, r *source.Record) { r.Sender = source.Person{} }, "ab"},
@@ -239,8 +241,9 @@ func TestAMailWithoutATimeIsRecognisedByItsMessageID(t *testing.T) {
 	}
 }
 
-// TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID: the directory is checked when the test ends.
+// TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID and any later one does.
 func TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID(t *testing.T) {
+	since := intake.MailsRecognised(t) // also for the check at the end
 	d := guiatest.New(t)
 	r := message("1@acme.example", "The order of today is confirmed")
 	r.Type, r.HasTime, r.Time = guia.MailSent, false, guia.Moment{}
@@ -252,4 +255,10 @@ func TestAMailOfAnEarlierReleaseNeedsNoRowOfItsMessageID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	*since = time.Unix(0, 0)
+	if got := namedBy(t, d); len(got) != 1 {
+		t.Errorf("without the row the check names %v", got)
+	}
+	*since = time.Now().Add(time.Hour)
+	guiatest.MustCheck(t, d.Directory)
 }
