@@ -140,7 +140,7 @@ func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag [
 		s.print(s.text("check.damaged", len(findings)) + "\n")
 		return
 	}
-	s.say("check.clean", took.Round(time.Millisecond*100).String())
+	s.print(s.text("check.clean", took.Round(time.Millisecond*100).String()) + "\n") // the verdict is the result: also where somebody wants it quiet
 }
 
 // followerLag is how far a follower is behind.
