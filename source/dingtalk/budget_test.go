@@ -119,7 +119,7 @@ func TestWhatOthersSpendCounts(t *testing.T) {
 
 func TestSpansOfAnnouncementsLeaveNoSecondOut(t *testing.T) {
 	at := time.Date(2026, 11, 20, 4, 0, 4, 600e6, time.UTC)
-	first, second := dueSpans(round{at.AddDate(-1, 0, 0), at}), dueSpans(round{at, at.Add(24 * time.Hour)})
+	first, second := dueSpans(round{at.AddDate(-1, 0, 0), at}), dueSpans(round{at, at.Add(time.Hour)})
 	for i, s := range first[1:] {
 		if s.from.After(first[i].to) || first[i].to.Sub(first[i].from) >= mostSpan {
 			t.Errorf("between %s and %s nothing is asked for", first[i].to, s.from)
