@@ -12,6 +12,7 @@ package account
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"guia"
@@ -162,34 +163,50 @@ func (d *Desk) Revoke(ctx context.Context, actor guia.Actor, login string, g per
 
 // Ask asks for the approval of a second person for an act that the actor may do, and returns the request. argument binds the approval to
 // one object of the act. Where the actor has asked for the same before, and the request is open or its approval unused, that one is
-// returned, open says so, and nothing is recorded.
+// returned, open says so, and nothing is recorded but another reason than before, while nobody has answered: whoever approves is to judge
+// by it.
 func (d *Desk) Ask(ctx context.Context, actor guia.Actor, act permit.Act, argument string) (r permit.Request, open bool, err error) {
 	if !permit.NeedsSecond(act) {
 		return r, false, guia.Refuse(guia.Invalid, "account.no_second", string(act))
 	}
+	before, err := d.Requests(ctx)
+	if err != nil {
+		return r, false, err
+	}
 	err = d.ledger.DoAsking(ctx, actor, act, func(tx *ledger.Tx) error {
 		var err error
-		if r, open, err = permit.Open(tx.Tx, actor.User, act, argument); err != nil || open {
+		if r, open, err = permit.Open(tx.Tx, actor.User, act, argument); err != nil {
 			return err
+		}
+		if open {
+			said := slices.ContainsFunc(before, func(a Asked) bool { return a.ID == r.ID && a.Reason == actor.Reason })
+			if said || actor.Reason == "" || r.State != "asked" {
+				return nil
+			}
+			return recordAsked(tx, r)
 		}
 		r = permit.Request{Act: act, Argument: argument, AskedBy: actor.User, State: "asked"}
 		if r.ID, err = permit.Ask(tx.Tx, actor.User, act, argument); err != nil {
 			return err
 		}
-		var f guia.Fields
-		f.Set("name", r.ID)
-		f.Set("act.outcome", "asked")
-		_, err = tx.Record(guia.ApprovalAsked, f)
-		return err
+		return recordAsked(tx, r)
 	})
 	return r, open, err
+}
+
+func recordAsked(tx *ledger.Tx, r permit.Request) error {
+	var f guia.Fields
+	f.Set("name", r.ID)
+	f.Set("act.outcome", "asked")
+	_, err := tx.Record(guia.ApprovalAsked, f)
+	return err
 }
 
 // Asked is a request and what was said when it was asked.
 type Asked struct {
 	permit.Request
 	At     time.Time
-	Reason string // empty when none was given, or it was erased
+	Reason string // the last one; empty when none was given, or it was erased
 }
 
 // Requests returns the requests that are open and the approvals that were not used, with the reasons given for them: it is for whoever

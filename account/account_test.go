@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"guia"
@@ -175,10 +176,24 @@ func TestApprovals(t *testing.T) {
 	if now := o.dir.Ledger.Size(); now != size+1 {
 		t.Errorf("%d events, want one more than %d", now, size)
 	}
+	hurried := o.ana
+	hurried.Reason = "the key was seen"
+	for range 2 { // recorded once
+		if again, open, err := o.Ask(ctx, hurried, permit.ActRotateLog, ""); err != nil || !open || again != r {
+			t.Errorf("asked again for another reason: %v %v %v, want the open request", again, open, err)
+		}
+	}
+	asked, err := o.Requests(ctx)
+	if at := slices.IndexFunc(asked, func(a Asked) bool { return a.ID == id }); err != nil || at < 0 || asked[at].Reason != hurried.Reason {
+		t.Errorf("the approver is told %+v, %v; want the reason %q", asked, err, hurried.Reason)
+	}
+	if now := o.dir.Ledger.Size(); now != size+2 {
+		t.Errorf("%d events, want two more than %d", now, size)
+	}
 	if other, open, err := o.Ask(ctx, o.ana, permit.ActRotateLog, "of another log"); err != nil || open || other.ID == id {
 		t.Errorf("asked about another object: %v %v %v", other, open, err)
 	}
-	if e := o.last(t, 3)[0]; e.Type != guia.ApprovalAsked || e.Fields.Get("approver") != "" || e.Fields.Get("act") != string(permit.ActRotateLog) || e.Fields.Get("name") != id {
+	if e := o.last(t, 4)[0]; e.Type != guia.ApprovalAsked || e.Fields.Get("approver") != "" || e.Fields.Get("act") != string(permit.ActRotateLog) || e.Fields.Get("name") != id {
 		t.Errorf("recorded %v with approver %q", e.Type, e.Fields.Get("approver"))
 	}
 	_, err = o.Answer(ctx, o.ana, id, true)
