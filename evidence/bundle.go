@@ -283,7 +283,7 @@ func (b *build) learnCopies(ctx context.Context, all *gathering) error {
 		if !all.firsts[header.Record] {
 			event, err := b.l.Vault().ReadWithoutRaw(ctx, e.Seq, *header, e.Row)
 			if err != nil {
-				return err
+				return outside(err, e.Seq)
 			}
 			first, _ := guia.ParseID16(event.Fields.Get("same_as")) // of a record that is no copy, zero
 			if !all.firsts[first] && !all.seen[first] {
@@ -294,8 +294,16 @@ func (b *build) learnCopies(ctx context.Context, all *gathering) error {
 		if err == nil {
 			all.learnOutside(header, fields)
 		}
-		return err
+		return outside(err, e.Seq)
 	})
+}
+
+// outside says of damage that it is outside the case: who is named there is unknown, and a bundle could name them.
+func outside(err error, seq guia.Seq) error {
+	if guia.KindOf(err) != guia.Damaged {
+		return err
+	}
+	return guia.RefuseCause(guia.Damaged, err, "evidence.outside_damaged", uint64(seq))
 }
 
 // recordSearch records that the passages and persons of the rules are looked for: what is withheld, or that nothing is, tells where

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"guia"
+	"guia/db"
 	"guia/evidence/verify"
 	"guia/lang"
 	"guia/ledger"
@@ -336,6 +338,31 @@ func TestWhatACopyOutsideTheCaseTellsOfIsWithheld(t *testing.T) {
 				t.Errorf("%s, person=%s: what they said stands in %v", what, who, where)
 			}
 		}
+	}
+}
+
+// What a damaged event outside the case tells of a person is unknown: no bundle is made, and the refusal names the event.
+func TestDamageOutsideTheCaseIsNamed(t *testing.T) {
+	o := newOffice(t)
+	seqs := o.bring("acme", says("1", "Chan", "words"), says("2", "Ana", "other words"))
+	c := o.open("case", seqs[0])
+	req := o.request(c, "person=U-Chan")
+	e, err := o.Ledger.Entry(o.ctx, seqs[1])
+	must(t, err)
+	var first uint64
+	var data []byte
+	must(t, o.Main.QueryRow(o.ctx, "SELECT first, data FROM vault_row WHERE first <= ? ORDER BY first DESC LIMIT 1", uint64(seqs[1])).Scan(&first, &data))
+	at := bytes.Index(data, e.Row)
+	for i := range e.Row {
+		data[at+i] ^= 1
+	}
+	must(t, o.Main.Write(o.ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec("UPDATE vault_row SET data = ? WHERE first = ?", data, first)
+		return err
+	}))
+	_, err = Build(o.ctx, o.Ledger, o.ana, req, nil)
+	if refusal, ok := errors.AsType[*guia.Refusal](err); !ok || refusal.Key != "evidence.outside_damaged" || guia.KindOf(err) != guia.Damaged {
+		t.Errorf("refused with %v", err)
 	}
 }
 
