@@ -52,6 +52,7 @@ func (r *recent) put(record guia.RecordID, row []byte, fields guia.Fields) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget(r.order[r.next])
+	r.forget(record) // sealed once more: it counts once
 	r.order[r.next] = record
 	r.next = (r.next + 1) % len(r.order)
 	r.fields[record] = m

@@ -70,3 +70,17 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		t.Error("an event of rare size is remembered")
 	}
 }
+
+// TestWhatIsSealedAgainCountsOnce: the bytes of one event that is sealed again and again would fill the room for good otherwise.
+func TestWhatIsSealedAgainCountsOnce(t *testing.T) {
+	r := newRecent()
+	for i := range 10 {
+		r.put(guia.RecordID{1}, []byte{byte(i)}, guia.Fields{{Name: "subject", Value: []byte("again")}})
+	}
+	if len(r.fields) != 1 || r.bytes != len("again") {
+		t.Errorf("%d events, %d bytes", len(r.fields), r.bytes)
+	}
+	if fields, ok := r.take(guia.RecordID{1}, []byte{9}); !ok || fields.Get("subject") != "again" || r.bytes != 0 {
+		t.Errorf("the last one: %t, then %d bytes", ok, r.bytes)
+	}
+}
