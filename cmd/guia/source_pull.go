@@ -59,7 +59,7 @@ type roundLine struct {
 
 // pullSource pulls the feeds that are on and due, one after the other. A feed that the source refuses does not keep the others from being
 // read; what it refused is told, and the command fails at the end.
-func (s *session) pullSource(ctx context.Context, name string, feeds []string, now bool) (err error) {
+func (s *session) pullSource(ctx context.Context, name string, feeds []string, now bool) error {
 	defer spareMemory()()
 	if err := s.may(ctx, permit.ActImport); err != nil {
 		return err
@@ -76,15 +76,10 @@ func (s *session) pullSource(ctx context.Context, name string, feeds []string, n
 	if len(c.Feeds) == 0 {
 		return guia.Refuse(guia.Blocked, "source.all_off", c.Name)
 	}
-	if !s.pulling.TryLock() {
-		return guia.Refuse(guia.Held, "source.busy")
-	}
-	defer s.pulling.Unlock()
-	client, err := s.client(ctx, &c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, client.KeepUsage()); client.Close() }()
+	return s.calling(ctx, &c, func(client *dingtalk.Client) error { return s.pullFeeds(ctx, client, &c, feeds, now) })
+}
+
+func (s *session) pullFeeds(ctx context.Context, client *dingtalk.Client, c *intake.Connection, feeds []string, now bool) error {
 	if err := s.follow(ctx); err != nil { // searchable while it grows
 		return err
 	}
@@ -95,7 +90,7 @@ func (s *session) pullSource(ctx context.Context, name string, feeds []string, n
 		if i < 0 || len(feeds) > 0 && !slices.Contains(feeds, one) {
 			continue
 		}
-		line, err := s.round(ctx, client, &c, &c.Feeds[i], now)
+		line, err := s.round(ctx, client, c, &c.Feeds[i], now)
 		rounds = append(rounds, line)
 		if s.json {
 			if err := s.emit(line); err != nil {
