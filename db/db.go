@@ -7,9 +7,9 @@
 //
 // The write-ahead log is copied back into the file by a connection of its own, in the background, so that the writer does not stop for
 // it: a little at a time, or, when the log is lasting, as late as possible, for a page that was written a hundred times is copied once
-// and a burst of writes has the disk to itself. When the log is full it begins anew and its file is overwritten, not truncated: a sync that need not make
-// the file longer takes half the time (measured, 64 KiB: 0.13 ms instead of 0.3). For that the file of a lasting log stays when the
-// database is closed, emptied but as long as it was.
+// and a burst of writes has the disk to itself. When the log is full it begins anew and its file is overwritten, not truncated: a sync
+// that need not make the file longer takes half the time (measured, 64 KiB: 0.13 ms instead of 0.3). For that the file of a lasting log
+// stays when the database is closed, emptied but as long as it was.
 //
 // Not guaranteed: a drive that lies about its cache. docs/guarantees.md says what was tested.
 package db
