@@ -236,13 +236,13 @@ func (t *Tenant) Disconnect(app string) {
 	}
 }
 
-// DropStream cuts each Stream of an app without a word.
+// DropStream cuts each Stream of an app without a word. Nothing is sent to them after it returned.
 func (t *Tenant) DropStream(app string) {
 	t.mu.Lock()
 	to := t.stream.of(app)
 	t.mu.Unlock()
 	for _, c := range to {
-		c.close()
+		t.gone(c)
 	}
 }
 

@@ -47,10 +47,10 @@ type Stream struct {
 
 	mu      sync.Mutex
 	running bool
-	open    int       // connections
-	heard   time.Time // when a connection last lived
-	waiting int       // frames that were read and are not durable
-	waited  time.Time // since when there have always been some
+	live    *websocket.Conn // the newest connection, while it is read: what DingTalk pushes comes here
+	heard   time.Time       // when it last lived
+	waiting int             // frames that were read and are not durable
+	waited  time.Time       // since when there have always been some
 	opened  int
 	again   int // attempts that failed
 	missing map[string]round
@@ -123,14 +123,13 @@ func (s *Stream) Run(ctx context.Context) error {
 		begun := s.c.cfg.Now()
 		conn, peer, err := s.connect(ctx)
 		if err == nil {
-			if err = s.up(ctx); err == nil {
+			if err = s.up(ctx, conn); err == nil {
 				next := make(chan struct{})
 				wg.Go(func() {
 					var once sync.Once
 					if err := s.serve(ctx, conn, peer, func() { once.Do(func() { close(next) }) }); err != nil {
 						stop(err)
 					}
-					s.down()
 					once.Do(func() { close(next) })
 				})
 				select {
@@ -219,14 +218,14 @@ func wayIn(endpoint string, api *url.URL) (*url.URL, error) {
 	return u, nil
 }
 
-// up notes that there is a connection, and what was lost while there was none.
-func (s *Stream) up(ctx context.Context) error {
+// up notes that there is a connection, and what was lost while there was none. A connection that DingTalk is about to close is read until
+// its successor is there, and then no longer counts: when the successor ends, something may be lost.
+func (s *Stream) up(ctx context.Context, conn *websocket.Conn) error {
 	now := s.c.cfg.Now()
 	s.mu.Lock()
 	s.again, s.opened = 0, s.opened+1
-	from, lost := s.heard, s.open == 0 && !s.heard.IsZero()
-	s.open++
-	s.heard = now
+	from, lost := s.heard, s.live == nil && !s.heard.IsZero()
+	s.live, s.heard = conn, now
 	if lost {
 		s.miss(from, now)
 	}
@@ -235,7 +234,7 @@ func (s *Stream) up(ctx context.Context) error {
 		return nil
 	}
 	if err := s.box.lost(ctx, from, now, "no connection to DingTalk: of what was pushed meanwhile messages to the robot are lost, and events may be"); err != nil {
-		s.down()
+		s.down(conn)
 		return err
 	}
 	return nil
@@ -252,10 +251,13 @@ func (s *Stream) miss(from, to time.Time) {
 	}
 }
 
-func (s *Stream) down() {
+// down notes that a connection is no longer read.
+func (s *Stream) down(conn *websocket.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open--
+	if s.live == conn {
+		s.live = nil
+	}
 }
 
 func (s *Stream) failed() {
@@ -264,10 +266,13 @@ func (s *Stream) failed() {
 	s.again++
 }
 
-func (s *Stream) hear() {
+// hear notes that a connection lives.
+func (s *Stream) hear(conn *websocket.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = later(s.heard, s.c.cfg.Now())
+	if s.live == conn {
+		s.heard = later(s.heard, s.c.cfg.Now())
+	}
 }
 
 // wait notes that so many frames more, or less, wait to be kept. Of a frame that was read it is told before [Stream.hear], so that there
@@ -324,7 +329,7 @@ func (s *Stream) State() StreamState {
 	since, counts := s.Since(), s.box.counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return StreamState{Connected: s.open > 0, Heard: s.heard, Opened: s.opened, Failed: s.again, Counts: counts, Since: since}
+	return StreamState{Connected: s.live != nil, Heard: s.heard, Opened: s.opened, Failed: s.again, Counts: counts, Since: since}
 }
 
 // Limits on what waits to be kept.
@@ -362,7 +367,7 @@ func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, l
 		if f.isKept() {
 			s.wait(1)
 		}
-		s.hear()
+		s.hear(conn)
 		switch {
 		case f.kind == kindSystem && f.topic == "ping":
 			_ = send(reading, conn, f.reply(codeOK, "OK", string(f.data))) // when it fails, so does the next read
@@ -386,6 +391,7 @@ func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, l
 		}
 	}
 	stop()
+	s.down(conn) // before the next one is opened, however long keeping takes
 	leave()
 	close(frames)
 	wg.Wait()
@@ -485,7 +491,7 @@ func (s *Stream) beat(ctx context.Context, stop func(), conn *websocket.Conn, fu
 		cancel()
 		switch {
 		case err == nil:
-			s.hear()
+			s.hear(conn)
 		case !full.Load():
 			stop()
 			return

@@ -175,13 +175,54 @@ func TestAConnectionThatEndsIsReplacedBeforeItEnds(t *testing.T) {
 	old := f.link()
 	old.send(system("d1", "disconnect", `{"reason":"deploy"}`))
 	l := f.link() // while the old one is open
+	l.send(frameOf("m2", "user_add_org", "e2", exempted))
+	l.acked("m2")
 	old.send(frameOf("m1", "user_add_org", "e1", exempted))
 	old.acked("m1") // and not the goodbye
 	old.close()
-	l.send(frameOf("m2", "user_add_org", "e2", exempted))
-	l.acked("m2")
 	if m := s.Missing(); len(m) != 0 || k.count("event/e1/user001") != 1 || k.count("event/e2/user001") != 1 {
 		t.Errorf("%+v %+v", m, k.records)
+	}
+}
+
+func TestALossIsAFactAlthoughAnOldConnectionIsStillOpen(t *testing.T) {
+	f, k := newPushing(t), &kept{}
+	s := f.run(k)
+	old := f.link()
+	old.send(system("d1", "disconnect", `{"reason":"deploy"}`))
+	l := f.link()
+	l.send(frameOf("m1", "user_add_org", "e1", exempted))
+	l.acked("m1")
+	l.close()
+	l = f.link()
+	l.send(frameOf("m2", "user_add_org", "e2", exempted))
+	l.acked("m2")
+	if m := s.Missing(); len(m) != len(dingtalk.Pushed()) {
+		t.Errorf("%+v", m)
+	}
+	old.close()
+	l.send(frameOf("m3", "user_add_org", "e3", exempted))
+	l.acked("m3")
+	if !s.State().Connected {
+		t.Error("an old connection that ends takes the new one with it")
+	}
+}
+
+func TestALossIsAFactAlthoughKeepingIsSlow(t *testing.T) {
+	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1), told: make(chan struct{}, 1)}
+	s := f.run(k)
+	l := f.link()
+	l.send(frameOf("m1", "user_add_org", "e1", exempted))
+	<-k.begun
+	l.close()
+	f.link()
+	for s.State().Opened < 2 { // while what the first one brought is not durable
+		<-time.After(time.Millisecond)
+	}
+	close(k.hold)
+	k.until(t, "the loss", func() bool { return len(gaps(k.of(dingtalk.FeedEvents))) == 1 })
+	if m := s.Missing(); len(m) != len(dingtalk.Pushed()) {
+		t.Errorf("%+v", m)
 	}
 }
 
