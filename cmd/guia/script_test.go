@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": runForCode, "waitholder": waitHolder, "jsonl": makeJSONL, "keep": keep, "grown": grown, "damage": damage,
-			"turnclock": turnClock, "copydir": copyDir, "edit": edit, "unpack": unpack,
+			"turnclock": turnClock, "copydir": copyDir, "edit": edit, "unpack": unpack, "flip": flip,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "mounts" {
@@ -219,6 +219,26 @@ func copyDir(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 	// The copy has the modes of the umask; a data directory is its owner's alone.
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), 0o700))
+}
+
+// flip changes one bit in the middle of what a file of a bundle is compressed to: flip BUNDLE NAME.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	z, err := zip.OpenReader(path)
+	ts.Check(err)
+	at := int64(-1)
+	for _, f := range z.File {
+		if f.Name == args[1] {
+			at, err = f.DataOffset()
+			ts.Check(err)
+			at += int64(f.CompressedSize64 / 2)
+		}
+	}
+	ts.Check(z.Close())
+	bytes, err := os.ReadFile(path)
+	ts.Check(err)
+	bytes[at] ^= 8
+	ts.Check(os.WriteFile(path, bytes, 0o600))
 }
 
 func unpack(ts *testscript.TestScript, neg bool, args []string) {

@@ -272,7 +272,7 @@ func compareAt(source io.ReaderAt, want []byte, offset int64, name string) error
 		return err
 	}
 	if !slices.Equal(got, want) {
-		return damage("verify.zip.local", quote(name))
+		return &Fault{Sentence: Sentence{"verify.zip.local", []any{quote(name)}}, about: name}
 	}
 	return nil
 }

@@ -294,6 +294,7 @@ func lowerHex(dst, text []byte) bool {
 type Fault struct {
 	Field string
 	Sentence
+	about string // the file of the container that the sentence names
 }
 
 // Error is for logs: key and numbers. What a person reads comes from lang.

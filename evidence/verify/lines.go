@@ -139,7 +139,11 @@ func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int
 	for i := range b.lines {
 		line := &b.lines[i]
 		find := func(s stage, field, key string, args ...any) {
-			v.find(s, Finding{File: e.name, Line: line.number, Event: eventOf(line.index), Field: field, Sentence: Sentence{key, args}})
+			f := Finding{File: e.name, Line: line.number, Event: eventOf(line.index), Sentence: Sentence{key, args}}
+			if s == stageFiles {
+				f.about = args[0].(string)
+			}
+			v.find(s, f.in(field))
 		}
 		if at, isBroken := broken[line.number]; isBroken {
 			v.doubtful = append(v.doubtful, at)
@@ -147,7 +151,8 @@ func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int
 		if line.placed {
 			for _, at := range v.doubtful {
 				if n := *v.faults[at].Event; n <= last || n >= line.index {
-					v.faults[at].Event, v.faults[at].Field = nil, ""
+					f := &v.faults[at]
+					f.Event, f.Field, f.Part = nil, "", ""
 				}
 			}
 			v.doubtful = nil
@@ -233,8 +238,11 @@ func (c *checker) batch(b *batch) {
 
 func (c *checker) find(s stage, field, key string, args ...any) {
 	b := c.batchOf
-	f := Finding{File: c.file, Line: c.number, Event: eventOf(c.index), Field: field, Sentence: Sentence{key, args}, stage: s}
-	b.findings = append(b.findings, f)
+	f := Finding{File: c.file, Line: c.number, Event: eventOf(c.index), Sentence: Sentence{key, args}, stage: s}
+	if key == "verify.proof.hashes" {
+		f.about = args[0].(string)
+	}
+	b.findings = append(b.findings, f.in(field))
 }
 
 // check verifies one line by itself: all that needs no other line.

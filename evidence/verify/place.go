@@ -110,7 +110,7 @@ func (v *verification) compareRows(field string, said, found rows) (differ bool)
 		if said[name] != found[name] {
 			differ = true
 			shown := func(r rows) any { return cmp.Or(r[name], any("–")) }
-			v.find(stageCover, Finding{File: nameCover, Field: field, Sentence: Sentence{"verify.cover.row", []any{name, shown(said), shown(found)}}})
+			v.find(stageCover, Finding{File: nameCover, Part: field, Sentence: Sentence{"verify.cover.row", []any{name, shown(said), shown(found)}}})
 		}
 	}
 	return differ

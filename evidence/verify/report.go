@@ -73,22 +73,44 @@ type Finding struct {
 	File  string `json:"file,omitempty"`
 	Line  int64  `json:"line,omitempty"`  // in a file of lines, from 1
 	Event *int64 `json:"event,omitempty"` // index of the event
-	Field string `json:"field,omitempty"`
+	Field string `json:"field,omitempty"` // a registered field
+	Part  string `json:"part,omitempty"`  // what in the event or file, where it is no registered field: proof, an entry of the cover
 	Sentence
+
+	Follows    []Finding `json:"follows,omitempty"`     // what differs only because of this
+	MoreFollow int       `json:"more_follow,omitempty"` // found, but not listed
+
 	stage stage
+	about string // another file that the sentence names
+}
+
+// in returns the finding with the name of what it is about, as the field that it is or as a part.
+func (f Finding) in(name string) Finding {
+	if _, registered := guia.SlotOf(name); registered {
+		f.Field = name
+	} else {
+		f.Part = name
+	}
+	return f
 }
 
 // Whole is the finding as a sentence that begins with where it is.
 func (f Finding) Whole() Sentence {
+	if n := len(f.Follows) + f.MoreFollow; n > 0 {
+		f.Follows, f.MoreFollow = nil, 0
+		return Sentence{"verify.follows", []any{f.Whole(), n}}
+	}
 	switch {
 	case f.Event != nil && f.Field != "":
 		return Sentence{"verify.at.field", []any{*f.Event, f.Field, f.File, f.Line, f.Sentence}}
+	case f.Event != nil && f.Part != "":
+		return Sentence{"verify.at.part", []any{*f.Event, f.Part, f.File, f.Line, f.Sentence}}
 	case f.Event != nil:
 		return Sentence{"verify.at.event", []any{*f.Event, f.File, f.Line, f.Sentence}}
 	case f.Line > 0:
 		return Sentence{"verify.at.line", []any{f.File, f.Line, f.Sentence}}
-	case f.Field != "":
-		return Sentence{"verify.at.entry", []any{f.File, f.Field, f.Sentence}}
+	case f.Part != "":
+		return Sentence{"verify.at.entry", []any{f.File, f.Part, f.Sentence}}
 	case f.File != "":
 		return Sentence{"verify.at.file", []any{f.File, f.Sentence}}
 	}
@@ -160,11 +182,11 @@ func (v *verification) finish() Report {
 	for _, n := range v.count {
 		total += n
 	}
-	r.Findings = v.faults[:min(len(v.faults), v.limits.Findings)]
+	kept := v.faults[:min(len(v.faults), v.limits.Findings)]
+	r.Findings, r.More = fold(kept, total-len(kept))
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}
-	r.More = total - len(r.Findings)
 	switch {
 	case total > 0:
 		r.Verdict = Damaged

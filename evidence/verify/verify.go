@@ -213,7 +213,7 @@ func (v *verification) contentError(e *entry, err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &damaged):
-		v.fault(stageContainer, name, damaged.Key, damaged.Args...)
+		v.find(stageContainer, Finding{File: name, Sentence: damaged.Sentence, about: damaged.about})
 	case v.machine == nil:
 		v.machine = err
 	}
@@ -357,17 +357,20 @@ func (v *verification) compareListing(listing string, got, want []Digest, err er
 		v.fault(stageContainer, listing, "verify.listing.form")
 		return
 	}
+	differs := func(key, name string) {
+		v.find(stageContainer, Finding{File: listing, Sentence: Sentence{key, []any{quote(name)}}, about: name})
+	}
 	for len(got) > 0 || len(want) > 0 {
 		switch {
 		case len(want) == 0 || len(got) > 0 && got[0].Name < want[0].Name:
-			v.fault(stageContainer, listing, "verify.listing.absent", quote(got[0].Name))
+			differs("verify.listing.absent", got[0].Name)
 			got = got[1:]
 		case len(got) == 0 || want[0].Name < got[0].Name:
-			v.fault(stageContainer, listing, "verify.listing.unlisted", quote(want[0].Name))
+			differs("verify.listing.unlisted", want[0].Name)
 			want = want[1:]
 		default:
 			if got[0].Sum != want[0].Sum && v.byName[want[0].Name].read {
-				v.fault(stageContainer, listing, "verify.listing.digest", quote(want[0].Name))
+				differs("verify.listing.digest", want[0].Name)
 			}
 			got, want = got[1:], want[1:]
 		}
@@ -417,7 +420,7 @@ func (v *verification) cover() {
 	v.report.Cover = &said
 	differ := func(field string, said, found any) {
 		if said != found {
-			v.find(stageCover, Finding{File: nameCover, Field: field, Sentence: Sentence{"verify.cover.differs", []any{said, found}}})
+			v.find(stageCover, Finding{File: nameCover, Part: field, Sentence: Sentence{"verify.cover.differs", []any{said, found}}})
 		}
 	}
 	if v.checkpoint != nil {
@@ -440,7 +443,7 @@ func (v *verification) cover() {
 	}
 	list := func(field string, same, told bool) {
 		if !same && !told {
-			v.find(stageCover, Finding{File: nameCover, Field: field, Sentence: Sentence{"verify.cover.list", nil}})
+			v.find(stageCover, Finding{File: nameCover, Part: field, Sentence: Sentence{"verify.cover.list", nil}})
 		}
 	}
 	list("grades", slices.Equal(said.Grades, found.Grades), v.compareRows("grades", gradeRows(said.Grades), gradeRows(found.Grades)))
