@@ -22,7 +22,6 @@ import (
 
 	"guia/evidence/verify"
 	"guia/lang"
-	"guia/proof"
 )
 
 const (
@@ -118,37 +117,30 @@ func (c *command) wrong(key string, args ...any) int {
 // mostKeyFile is the largest file of keys that is read.
 const mostKeyFile = 64 << 10
 
-// takeKey adds a key as it was typed, or those of a file: one a line, empty lines and lines with # are skipped.
+// takeKey adds keys as they were typed, or those of a file: one a line, empty lines and lines with # are skipped.
 func (c *command) takeKey(s string) int {
-	if _, err := proof.NewVerifier(s); err == nil {
-		c.keys = append(c.keys, s)
-		return codeProven
+	keys, ok := verify.KeysIn(s)
+	if !ok {
+		keys, ok = keysOfFile(s)
 	}
-	file, err := os.Open(s)
-	if err != nil {
+	if !ok {
 		return c.wrong("guia_verify.key", fmt.Sprintf("%.200q", s))
+	}
+	c.keys = append(c.keys, keys...)
+	return codeProven
+}
+
+func keysOfFile(name string) (keys []string, ok bool) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, false
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, mostKeyFile+1))
 	if err != nil || len(text) > mostKeyFile {
-		return c.wrong("guia_verify.key", fmt.Sprintf("%.200q", s))
+		return nil, false
 	}
-	found := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if _, err := proof.NewVerifier(line); err != nil {
-			return c.wrong("guia_verify.key", fmt.Sprintf("%.200q", s))
-		}
-		c.keys = append(c.keys, line)
-		found = true
-	}
-	if !found {
-		return c.wrong("guia_verify.key", fmt.Sprintf("%.200q", s))
-	}
-	return codeProven
+	return verify.KeysIn(string(text))
 }
 
 // bundle verifies one file and prints what was found.

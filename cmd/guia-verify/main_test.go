@@ -81,6 +81,10 @@ func TestExitCodesTellTheVerdict(t *testing.T) {
 		return name
 	}
 	cut := write("cut.asice", text[:len(text)-1])
+	_, laterKey, err := proof.NewLogKey(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
 	keys := write("keys", []byte("\ufeff# of the company\r\n\r\n"+vkey+"\r\n"))
 	for _, c := range []struct {
 		args []string
@@ -94,6 +98,8 @@ func TestExitCodesTellTheVerdict(t *testing.T) {
 		{[]string{cut}, 3, "verify.verdict.damaged"},
 		{[]string{"--key", vkey, good, cut}, 3, "verify.verdict.damaged"},
 		{[]string{"--key", vkey, cut, good}, 3, "verify.verdict.proven"},
+		{[]string{"--key", laterKey + "\n" + vkey + "\n", good}, 0, "verify.verdict.proven"}, // as guia key status --vkey prints them
+		{[]string{"--key", vkey + "\nno key", good}, 2, "guia_verify.see_help"},
 		{[]string{keys}, 1, "verify.verdict.nobundle"},
 		{[]string{"--key", vkey, good, keys}, 1, "verify.verdict.nobundle"},
 		{[]string{"--key", vkey, keys, cut}, 3, "verify.verdict.nobundle"},

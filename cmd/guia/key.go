@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,8 +48,10 @@ func (s *session) keyStatus(ctx context.Context, vkeyOnly bool) error {
 	if err != nil {
 		return err
 	}
-	if vkeyOnly {
-		s.print(keys[len(keys)-1].VKey + "\n")
+	if vkeyOnly && !s.json { // all: a bundle made before a key was replaced is verified with an earlier one
+		for _, k := range slices.Backward(keys) {
+			s.print(k.VKey + "\n")
+		}
 		return nil
 	}
 	recipients, err := s.Recipients()

@@ -9,7 +9,6 @@ import (
 
 	"guia"
 	"guia/evidence/verify"
-	"guia/proof"
 )
 
 func (p *program) verifyCommand() *cobra.Command {
@@ -34,22 +33,17 @@ func (p *program) verifyCommand() *cobra.Command {
 	return cmd
 }
 
-// verifierKeys are the keys that a flag names: the key itself, or the lines of a file.
+// verifierKeys are the keys that a flag names: keys as they were printed, or those in a file.
 func (p *program) verifierKeys(s string) ([]string, error) {
-	if _, err := proof.NewVerifier(s); err == nil {
-		return []string{s}, nil
+	if keys, ok := verify.KeysIn(s); ok {
+		return keys, nil
 	}
 	text, err := readSmall(p.abs(s))
 	if err != nil {
 		return nil, guia.RefuseCause(guia.Invalid, err, "verify_cmd.key", s)
 	}
-	var keys []string
-	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			keys = append(keys, line)
-		}
-	}
-	if len(keys) == 0 {
+	keys, ok := verify.KeysIn(string(text))
+	if !ok {
 		return nil, guia.Refuse(guia.Invalid, "verify_cmd.key", s)
 	}
 	return keys, nil

@@ -50,6 +50,21 @@ func TrustKeys(vkeys ...string) (Trust, error) {
 	return t, nil
 }
 
+// KeysIn returns the verifier keys that stand in a text: a key, or one a line as `guia key status --vkey` prints all keys that a log ever had.
+// Empty lines and those that begin with # are skipped. ok is false when there is none, or anything else.
+func KeysIn(text string) (vkeys []string, ok bool) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if _, err := proof.NewVerifier(line); err != nil {
+			return nil, false
+		}
+		vkeys = append(vkeys, line)
+	}
+	return vkeys, len(vkeys) > 0
+}
+
 // Limits bound the work for one bundle. The zero value of each means its default.
 type Limits struct {
 	Files      int   // entries of the container: MostFiles, and never more
