@@ -1,0 +1,116 @@
+// Package httpd is the only way in: a server with limits on this machine's own address, whether the program is well, and what it has
+// counted.
+//
+// The model: whoever runs the program asks /healthz (does it run), /readyz (can it do its work; why not) and /metrics (numbers, in the text
+// format of Prometheus). What is answered is looked up at that moment; nothing is kept here.
+//
+// Guaranteed: the server listens on a loopback address only, ends slow and oversized requests, and leaves no goroutine behind.
+//
+// Not guaranteed: who asks. Everybody on this machine may: no answer of this package holds personal data or a secret.
+package httpd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"guia"
+)
+
+// Limits of a request.
+const (
+	headerTime = 10 * time.Second
+	bodyTime   = 30 * time.Second
+	answerTime = time.Minute
+	idleTime   = 2 * time.Minute
+	mostHeader = 32 << 10
+	// leaveTime is how long requests that were begun may take when the server ends.
+	leaveTime = 5 * time.Second
+)
+
+// Listen opens a port. It refuses (invalid) an address that is not one of this machine's own, such as 127.0.0.1:8530, and (blocked) one that
+// cannot be opened. Port 0 is any free one.
+func Listen(address string) (net.Listener, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().IsLoopback() {
+		return nil, guia.RefuseCause(guia.Invalid, err, "httpd.address", address)
+	}
+	l, err := net.Listen("tcp", at.String())
+	if err != nil {
+		return nil, guia.RefuseCause(guia.Blocked, err, "httpd.taken", address)
+	}
+	return l, nil
+}
+
+// Serve answers requests until ctx ends; requests that were begun are then finished, for five seconds at most. It closes l. Its error is why
+// it ended before it was told to.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler: headed(h), ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
+	}
+	ended := make(chan struct{})
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		select {
+		case <-ctx.Done():
+		case <-ended:
+		}
+		leaving, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+		defer stop()
+		if s.Shutdown(leaving) != nil {
+			_ = s.Close() // nothing is left to wait for
+		}
+	}()
+	err := s.Serve(l)
+	close(ended)
+	<-left
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// headed lets no answer be kept or be taken for something else.
+func headed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Check is one thing that must be so for the program to do its work.
+type Check struct {
+	Name string
+	Why  string // why it is not so; empty when it is
+}
+
+// Healthz answers that the program runs.
+func Healthz() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
+}
+
+// Readyz answers 200 when all checks are so and 503 when one is not, with a line for each.
+func Readyz(look func(context.Context) []Check) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code, lines := http.StatusOK, ""
+		for _, c := range look(r.Context()) {
+			if c.Why == "" {
+				lines += "ok " + c.Name + "\n"
+				continue
+			}
+			code, lines = http.StatusServiceUnavailable, lines+"not ok "+c.Name+": "+c.Why+"\n"
+		}
+		text(w, code, lines)
+	})
+}
+
+func text(w http.ResponseWriter, code int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(s)) // whoever asked has gone
+}
