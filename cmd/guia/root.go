@@ -185,7 +185,7 @@ func (p *program) tree() *cobra.Command {
 // commands are all commands in the order in which a newcomer meets them.
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
-		p.initCommand(), p.importCommand(), p.sourceCommand(), p.searchCommand(), p.logCommand(), p.showCommand(), p.caseCommand(), p.bundleCommand(),
+		p.initCommand(), p.importCommand(), p.sourceCommand(), p.serveCommand(), p.searchCommand(), p.logCommand(), p.showCommand(), p.caseCommand(), p.bundleCommand(),
 		p.verifyCommand(), p.peopleCommand(), p.anchorCommand(), p.tilesCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(), p.keyCommand(),
 		p.userCommand(), p.fieldsCommand(), p.indexCommand(), p.doctorCommand(), p.versionCommand(), p.demoCommand(),
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,8 +19,8 @@ type holder struct {
 	*directory.Directory
 	followers followers
 	parts     parts
-	pulling   sync.Mutex // held while a source is called
-	closed    error      // why it could only be viewed; nil when it is open
+	tenants   tenants
+	closed    error // why it could only be viewed; nil when it is open
 }
 
 // session is one command at work in an open data directory.

@@ -39,7 +39,15 @@ type tenantSettings struct {
 	Robot   string `json:"robot,omitempty"`
 	API     string `json:"api,omitempty"`
 	OAPI    string `json:"oapi,omitempty"`
+	Push    string `json:"push,omitempty"` // how what DingTalk pushes reaches us: pushStream, pushCallback, pushOff; empty: see [pushOf]
 }
+
+// How what DingTalk pushes reaches us.
+const (
+	pushStream   = "stream"
+	pushCallback = "callback"
+	pushOff      = "off"
+)
 
 // tenantSecret is what stands in the key database only.
 type tenantSecret struct {
@@ -70,12 +78,18 @@ func (p *program) sourceAddCommand() *cobra.Command {
 	f.StringVar(&set.Robot, "robot", "", "")
 	f.StringVar(&set.API, "api", "", "")
 	f.StringVar(&set.OAPI, "oapi", "", "")
+	f.StringVar(&set.Push, "push", "", "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := refuseWord(p.text("place.kind"), args[0], string(dingtalk.Name)); err != nil {
 			return err
 		}
 		if set.Edition != "" {
 			if _, err := parseEdition(set.Edition); err != nil {
+				return err
+			}
+		}
+		if set.Push != "" {
+			if err := refuseWord("--push", set.Push, pushStream, pushCallback, pushOff); err != nil {
 				return err
 			}
 		}
@@ -133,7 +147,7 @@ func (s *session) addTenant(ctx context.Context, name, entity string, set tenant
 		entity = keptOr(entity, before.Entity)
 		set = tenantSettings{
 			keptOr(set.Corp, old.Corp), keptOr(set.AppKey, old.AppKey), keptOr(set.Edition, old.Edition), keptOr(set.Agent, old.Agent),
-			keptOr(set.Robot, old.Robot), keptOr(set.API, old.API), keptOr(set.OAPI, old.OAPI),
+			keptOr(set.Robot, old.Robot), keptOr(set.API, old.API), keptOr(set.OAPI, old.OAPI), keptOr(set.Push, old.Push),
 		}
 		secret = tenantSecret{
 			keptOr(secret.Secret, oldSecret.Secret), keptOr(secret.Operator, oldSecret.Operator), keptOr(secret.OperatorUnion, oldSecret.OperatorUnion),
@@ -266,55 +280,6 @@ func config(set *tenantSettings, secret *tenantSecret) dingtalk.Config {
 	}
 }
 
-// client opens a connection. Its budget goes on from what was kept, and is kept before it is spent.
-func (s *session) client(ctx context.Context, c *intake.Connection) (*dingtalk.Client, error) {
-	set, secret, err := s.tenant(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	quota, usage, err := s.budget(ctx, c, &set)
-	if err != nil {
-		return nil, err
-	}
-	keep := func(u dingtalk.Usage) error {
-		b, err := json.Marshal(u)
-		if err != nil {
-			return err
-		}
-		return s.Intake.KeepUsage(context.WithoutCancel(ctx), c.Name, u.Month, b)
-	}
-	cfg := config(&set, &secret)
-	cfg.Budget = dingtalk.NewBudget(quota, usage, keep, nil)
-	return dingtalk.New(cfg)
-}
-
-// calling has fn call the tenant of a connection: one at a time, and what was spent is kept also when fn fails.
-func (s *session) calling(ctx context.Context, c *intake.Connection, fn func(*dingtalk.Client) error) error {
-	if !s.pulling.TryLock() {
-		return guia.Refuse(guia.Held, "source.busy")
-	}
-	defer s.pulling.Unlock()
-	client, err := s.client(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return errors.Join(fn(client), client.KeepUsage())
-}
-
-// budget is the quota of a connection, and what was spent of it.
-func (s *session) budget(ctx context.Context, c *intake.Connection, set *tenantSettings) (quota dingtalk.Quota, usage dingtalk.Usage, err error) {
-	edition, err := parseEdition(set.Edition)
-	if err != nil {
-		return quota, usage, err
-	}
-	kept, err := s.Intake.Usage(ctx, c.Name)
-	if err == nil && kept != nil {
-		err = json.Unmarshal(kept, &usage)
-	}
-	return dingtalk.QuotaOf(edition), usage, err
-}
-
 // only returns the connection of a name, or, without one, the only one there is.
 func (s *session) only(ctx context.Context, name string) (intake.Connection, error) {
 	if name != "" {
@@ -432,7 +397,7 @@ func (p *program) sourceFeedCommand() *cobra.Command {
 			return p.looking(func(ctx context.Context, s *session) error { return s.listFeeds(ctx, args[0]) })(cmd, args)
 		}
 		feed.Name = args[1]
-		if err := refuseWord(p.text("place.feed"), feed.Name, dingtalk.Feeds()...); err != nil {
+		if err := refuseWord(p.text("place.feed"), feed.Name, allFeeds()...); err != nil {
 			return err
 		}
 		return p.inside(func(ctx context.Context, s *session) error {
@@ -464,7 +429,12 @@ func (p *program) sourceFeedCommand() *cobra.Command {
 // feedClass is the retention class that is proposed for each feed.
 var feedClass = map[string]string{
 	"directory": "staff", "reads": "notices", "notices": "notices", "filelog": "files", "attendance": "attendance", "meetings": "meetings",
-	"drive": "files", "roster": "staff",
+	"drive": "files", "roster": "staff", dingtalk.FeedConversations: "messages", dingtalk.FeedEvents: "events",
+}
+
+// allFeeds are the feeds that can be turned on: those that are pulled, then those that are pushed only.
+func allFeeds() []string {
+	return append(dingtalk.Feeds(), dingtalk.FeedConversations, dingtalk.FeedEvents)
 }
 
 // listFeeds shows what is on and why, and proposes the least for what is off.
@@ -477,7 +447,7 @@ func (s *session) listFeeds(ctx context.Context, name string) error {
 		return err
 	}
 	var rows [][]string
-	for _, feed := range dingtalk.Feeds() {
+	for _, feed := range allFeeds() {
 		i := slices.IndexFunc(c.Feeds, func(f intake.EnabledFeed) bool { return f.Name == feed })
 		line := feedLine{Source: name, Feed: feed}
 		row := []string{feed, s.text("source.off"), s.text("source.feed." + feed + ".purpose"), s.text("source.feed." + feed + ".ground"), feedClass[feed]}

@@ -300,11 +300,11 @@ func (s *session) statusOf(ctx context.Context, c *intake.Connection) (statusLin
 	if err := json.Unmarshal(c.Settings, &set); err != nil {
 		return statusLine{}, err
 	}
-	quota, kept, err := s.budget(ctx, c, &set)
+	at, err := s.at(ctx, c, &set)
 	if err != nil {
 		return statusLine{}, err
 	}
-	usage := dingtalk.NewBudget(quota, kept, nil, nil).Usage() // a new month begins by the clock
+	usage, quota := at.budget.Usage(), at.budget.Quota()
 	line := statusLine{
 		Source: c.Name, Edition: set.Edition, Month: usage.Month, Calls: usage.Spent(), CallsOf: quota.Calls, Reserved: quota.Reserved(), Other: usage.Other,
 		Deliveries: usage.Delivered(), DeliverOf: quota.Deliveries, Jobs: []jobLine{}, Feeds: []feedStatus{},
@@ -321,17 +321,20 @@ func (s *session) statusOf(ctx context.Context, c *intake.Connection) (statusLin
 	}
 	defer client.Close()
 	for _, on := range c.Feeds {
+		if !slices.Contains(dingtalk.Feeds(), on.Name) {
+			continue // it is pushed only
+		}
 		src, err := dingtalk.Open(client, on.Name, dingtalk.Options{})
 		if err != nil {
 			return line, err
 		}
-		at, err := s.Intake.Progress(ctx, feedOf(c, src, on.Class))
+		read, err := s.Intake.Progress(ctx, feedOf(c, src, on.Class))
 		if err != nil {
 			return line, err
 		}
-		f := feedStatus{Feed: on.Name, Open: !at.Done && at.Import != (guia.RecordID{})}
-		if _, until, whole := src.Period(at.Cursor); whole {
-			f.Until, f.Next = until.UTC().Format(time.RFC3339), src.Due(at.Cursor).UTC().Format(time.RFC3339)
+		f := feedStatus{Feed: on.Name, Open: !read.Done && read.Import != (guia.RecordID{})}
+		if _, until, whole := src.Period(read.Cursor); whole {
+			f.Until, f.Next = until.UTC().Format(time.RFC3339), src.Due(read.Cursor).UTC().Format(time.RFC3339)
 		}
 		line.Feeds = append(line.Feeds, f)
 	}

@@ -106,11 +106,11 @@ const (
 //
 // What was spent is kept before it is spent: after a crash a few calls too many are counted, never too few.
 type Budget struct {
-	quota Quota
-	keep  func(Usage) error
-	now   func() time.Time
+	keep func(Usage) error
+	now  func() time.Time
 
 	mu    sync.Mutex
+	quota Quota
 	usage Usage
 	ahead int // calls that are kept as spent and were not made yet
 	block int
@@ -122,7 +122,16 @@ func NewBudget(quota Quota, usage Usage, keep func(Usage) error, now func() time
 	if now == nil {
 		now = time.Now
 	}
-	return &Budget{quota: quota, keep: keep, now: now, usage: usage.clone(), block: max(1, quota.Calls/1000)}
+	b := &Budget{keep: keep, now: now, usage: usage.clone()}
+	b.Change(quota)
+	return b
+}
+
+// Change goes on with another quota, as when the tenant has bought another edition. What was spent stays spent.
+func (b *Budget) Change(quota Quota) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.quota, b.block = quota, max(1, quota.Calls/1000)
 }
 
 // Usage returns what was spent so far this month.
@@ -134,7 +143,11 @@ func (b *Budget) Usage() Usage {
 }
 
 // Quota returns what there is in a month.
-func (b *Budget) Quota() Quota { return b.quota }
+func (b *Budget) Quota() Quota {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.quota
+}
 
 // turn begins a new month.
 func (b *Budget) turn() {

@@ -297,7 +297,7 @@ func peerOf(res *http.Response) string {
 
 // keepPace waits until the call may be made: each at most so many times a second.
 func (c *Client) keepPace(ctx context.Context, e *endpoint) error {
-	gap := time.Second / time.Duration(max(1, c.cfg.Budget.quota.QPS))
+	gap := time.Second / time.Duration(max(1, c.cfg.Budget.Quota().QPS))
 	c.pace.Lock()
 	now := c.cfg.Now()
 	at := c.next[e.path]
