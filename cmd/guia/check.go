@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"os"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"guia"
+	"guia/directory"
 	"guia/ledger"
 	"guia/permit"
 )
@@ -62,7 +65,14 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	start := time.Now()
 	g := s.begin("check.progress", false)
 	defer g.end()
+	recorded := "" // digest of the newest escrow copy, as far as contents are looked at
 	options := ledger.CheckOptions{Quick: quick, Progress: func(done, of guia.Seq) { g.at(int64(done), int64(of), "") }}
+	options.See = func(e *guia.Event) error {
+		if e.Type == guia.EscrowWritten && e.Source == guia.Own {
+			recorded = e.Fields.Get("digest")
+		}
+		return nil
+	}
 	look := s.Check
 	if quick { // without SQLite's own look at every page
 		look = s.Ledger.Check
@@ -82,7 +92,7 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	for _, f := range report.Findings {
 		findings = append(findings, s.finding(f))
 	}
-	lag := s.lag(ctx)
+	lag, escrow := s.lag(ctx), s.escrowState(recorded)
 	g.end()
 	if s.json {
 		err = s.emit(struct {
@@ -93,13 +103,15 @@ func (s *session) check(ctx context.Context, quick bool) error {
 			Blobs       int64          `json:"blobs"`
 			Forgotten   int64          `json:"erased_slots"`
 			Quick       bool           `json:"quick"`
+			Unchecked   []string       `json:"unchecked"` // what was not looked at
+			Escrow      string         `json:"escrow,omitempty"`
 			Viewed      bool           `json:"read_only"` // the directory could not be opened, and nothing was recorded
 			Lag         []followerLag  `json:"followers"`
 			Findings    []checkFinding `json:"findings"`
 			Seconds     float64        `json:"seconds"`
-		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, s.Viewed, lag, findings, time.Since(start).Seconds()})
+		}{report.Entries, report.Tiles, report.Checkpoints, report.Rows, report.Blobs, report.Forgotten, quick, unchecked(quick), escrow, s.Viewed, lag, findings, time.Since(start).Seconds()})
 	} else {
-		s.tellCheck(report, findings, lag, time.Since(start))
+		s.tellCheck(report, findings, lag, quick, escrow, time.Since(start))
 	}
 	if err == nil && len(findings) > 0 {
 		err = exit(codeDamaged)
@@ -107,7 +119,32 @@ func (s *session) check(ctx context.Context, quick bool) error {
 	return err
 }
 
-func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag []followerLag, took time.Duration) {
+// unchecked names what a check does not look at.
+func unchecked(quick bool) []string {
+	if quick {
+		return []string{"contents", "attachments", "recognition", "keys", "structure", "followers", "backups"}
+	}
+	return []string{"followers", "backups"}
+}
+
+// escrowState is what can be said of the escrow copy of the epoch key in force: missing, present, or with the digest that was recorded for it
+// recorded or differs. Whether it opens only its recipients can say. It is empty where there are no keys.
+func (s *session) escrowState(recorded string) string {
+	if s.Keys == nil {
+		return ""
+	}
+	switch copied, err := os.ReadFile(s.EscrowPath(s.Keys.Epoch())); {
+	case err != nil:
+		return "missing"
+	case recorded == "":
+		return "present"
+	case directory.EscrowDigest(copied) != recorded:
+		return "differs"
+	}
+	return "recorded"
+}
+
+func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag []followerLag, quick bool, escrow string, took time.Duration) {
 	for _, f := range findings {
 		line := f.Message
 		if f.Seq != nil || f.Field != "" {
@@ -123,13 +160,23 @@ func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag [
 		}
 		s.print(line + "\n")
 	}
+	contents := func(n int64) string {
+		if quick {
+			return s.text("check.not_looked")
+		}
+		return s.number(n)
+	}
+	if escrow != "" {
+		escrow = s.text("check.escrow_"+escrow, s.Keys.Epoch())
+	}
 	s.pairs(
 		"  "+s.text("check.entries"), s.number(r.Entries),
 		"  "+s.text("check.tiles"), s.number(r.Tiles),
 		"  "+s.text("check.checkpoints"), s.number(r.Checkpoints),
-		"  "+s.text("check.rows"), s.number(r.Rows),
-		"  "+s.text("check.blobs"), s.number(r.Blobs),
-		"  "+s.text("check.erased"), s.number(r.Forgotten),
+		"  "+s.text("check.rows"), contents(r.Rows),
+		"  "+s.text("check.blobs"), contents(r.Blobs),
+		"  "+s.text("check.erased"), contents(r.Forgotten),
+		"  "+s.text("check.escrow"), escrow,
 	)
 	for _, l := range lag {
 		if l.Behind > 0 {
@@ -140,7 +187,12 @@ func (s *session) tellCheck(r ledger.CheckReport, findings []checkFinding, lag [
 		s.print(s.text("check.damaged", len(findings)) + "\n")
 		return
 	}
-	s.print(s.text("check.clean", took.Round(time.Millisecond*100).String()) + "\n") // the verdict is the result: also where somebody wants it quiet
+	clean, left := "check.clean", "check.left"
+	if quick {
+		clean, left = "check.clean_quick", "check.left_quick"
+	}
+	s.print(s.text(clean, took.Round(time.Millisecond*100).String()) + "\n") // the verdict is the result: also where somebody wants it quiet
+	s.say(left)
 }
 
 // followerLag is how far a follower is behind.
@@ -150,22 +202,31 @@ type followerLag struct {
 	Behind uint64 `json:"behind"`
 }
 
-// lag opens the followers, which begin to catch up, and says where they were; none when they cannot be opened.
+// nearly is how many events of the program's own commands, which only a search would have had indexed, check has indexed without a word.
+const nearly = 2048
+
+// lag opens the followers and says how far behind they are, once what little they lack is caught up; none when they cannot be opened.
 func (s *session) lag(ctx context.Context) []followerLag {
 	size := s.Ledger.Size()
-	all := []followerLag{}
+	lags := []followerLag{}
 	if s.Viewed {
-		return all
+		return lags
 	}
 	if err := s.follow(ctx); err != nil {
 		s.note("view.followers", s.why(ctx, err))
-		return all
+		return lags
 	}
 	s.followers.mu.Lock()
-	defer s.followers.mu.Unlock()
-	for _, w := range s.followers.all {
-		at, _ := w.at()
-		all = append(all, followerLag{w.Name(), uint64(at), uint64(max(size, at) - at)})
+	all := slices.Clone(s.followers.all)
+	s.followers.mu.Unlock()
+	if !slices.ContainsFunc(all, func(w *watched) bool { at, _ := w.at(); return at+nearly < size }) {
+		if err := s.caughtUp(ctx, func(done, of guia.Seq) {}); err != nil {
+			s.note("view.followers", s.why(ctx, err))
+		}
 	}
-	return all
+	for _, w := range all {
+		at, _ := w.at()
+		lags = append(lags, followerLag{w.Name(), uint64(at), uint64(max(size, at) - at)})
+	}
+	return lags
 }
