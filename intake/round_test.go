@@ -244,3 +244,68 @@ func TestTablesThatAMigrationMadeAreWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDeliveriesAreStoredOnceAndBelongToOneImport(t *testing.T) {
+	d := guiatest.New(t)
+	l := &living{}
+	l.say("one", "two", "three")
+	f := feed("slack", "")
+	f.Instance, f.Channel = "living/pushed", guia.ChannelPush
+	receive := func(records ...source.Record) intake.Counts {
+		t.Helper()
+		n, err := d.Intake.Receive(t.Context(), d.Owner, "house", "talk", f, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := receive(l.records[0]); n != (intake.Counts{New: 1}) {
+		t.Errorf("%+v", n)
+	}
+	if n := receive(l.records[:2]...); n != (intake.Counts{New: 1, Known: 1}) {
+		t.Errorf("%+v", n)
+	}
+	starts, ends, start, _ := imports(t, d)
+	if starts != 1 || ends != 0 || start.Fields.Get("feed") != "talk" || start.Fields.Get("name") != "house" {
+		t.Errorf("%d starts, %d ends, %v", starts, ends, start.Fields)
+	}
+	// A round of the same facts begins at its own place, and knows what was delivered.
+	at, err := d.Intake.Round(t.Context(), d.Owner, "house", "talk", feed("slack", ""), l, nil)
+	if err != nil || at.Counts != (intake.Counts{New: 1, Known: 2}) {
+		t.Errorf("%+v %v", at, err)
+	}
+	for range 2 { // the second time nothing is open
+		if err := d.Intake.Received(t.Context(), d.Owner, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	starts, ends, _, end := imports(t, d)
+	if starts != 2 || ends != 2 || end.Fields.Get("import") != start.Record.String() || end.Fields.Get("count.new") != "2" || end.Fields.Get("count.known") != "1" {
+		t.Errorf("%d starts, %d ends, %v", starts, ends, end.Fields)
+	}
+	if n := receive(l.records[2]); n != (intake.Counts{Known: 1}) {
+		t.Errorf("%+v", n)
+	}
+	if starts, _, _, _ := imports(t, d); starts != 3 {
+		t.Errorf("%d starts", starts)
+	}
+	guiatest.MustCheck(t, d.Directory)
+}
+
+func TestHowFarWasDeliveredIsKept(t *testing.T) {
+	d := guiatest.New(t)
+	f := feed("slack", "")
+	f.Instance = "living/pushed"
+	if at, err := d.Intake.Until(t.Context(), f); err != nil || !at.IsZero() {
+		t.Errorf("%v %v", at, err)
+	}
+	for _, want := range []time.Time{noon, noon.Add(1500 * time.Microsecond)} {
+		if err := d.Intake.KeepUntil(t.Context(), f, want); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := d.Intake.Until(t.Context(), f); err != nil || !at.Equal(want) {
+			t.Errorf("%v %v", at, err)
+		}
+	}
+	guiatest.MustCheck(t, d.Directory)
+}

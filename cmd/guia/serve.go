@@ -72,6 +72,8 @@ type keeper struct {
 
 	mu      sync.Mutex
 	workers map[string]*worker // by connection
+
+	receiving sync.Mutex
 }
 
 // serve runs until ctx ends, which is no error: what was received by then is kept, and a round that is stopped goes on at the next start.
@@ -251,6 +253,7 @@ func (k *keeper) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", httpd.Healthz())
 	mux.Handle("GET /readyz", httpd.Readyz(k.ready))
+	mux.HandleFunc(callbackPath+"{connection}", k.post)
 	mux.Handle("GET /metrics", httpd.Metrics(k.metrics))
 	return mux
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"guia/httpd"
+	"guia/source/dingtalk"
 )
 
 // tally names a number that is added up as long as the program runs: what, and the values of its labels.
@@ -64,7 +65,50 @@ func (k *keeper) metrics(ctx context.Context) ([]httpd.Metric, error) {
 		{Name: "guia_errors_total", Kind: "counter", Help: "What went wrong since the start, by kind.", Samples: k.tallies.samples("errors", "connection", "kind")},
 	}
 	spent, err := k.spending(ctx)
-	return append(all, spent...), err
+	return slices.Concat(all, k.pushing(), spent), err
+}
+
+// pushing are the numbers of what is pushed, since the connection was last changed.
+func (k *keeper) pushing() []httpd.Metric {
+	open := httpd.Metric{Name: "guia_stream_connected", Kind: "gauge", Help: "1 when the Stream is connected."}
+	opened := httpd.Metric{Name: "guia_stream_opened_total", Kind: "counter", Help: "Connections of the Stream so far."}
+	since := httpd.Metric{Name: "guia_stream_whole_until_timestamp_seconds", Kind: "gauge", Help: "Up to when nothing that was pushed is missing without having been made up for."}
+	pushes := httpd.Metric{Name: "guia_pushes_total", Kind: "counter", Help: "Deliveries, by what became of them; delivered is all."}
+	for _, w := range k.byName() {
+		var n dingtalk.PushCounts
+		if s := w.stream.Load(); s != nil {
+			state := s.State()
+			n = state.Counts
+			up := 0.0
+			if state.Connected {
+				up = 1
+			}
+			open.Samples = append(open.Samples, httpd.Sample{Value: up, Labels: []string{"connection", w.c.Name}})
+			opened.Samples = append(opened.Samples, httpd.Sample{Value: float64(state.Opened), Labels: []string{"connection", w.c.Name}})
+			if !state.Since.IsZero() {
+				since.Samples = append(since.Samples, httpd.Sample{Value: float64(state.Since.Unix()), Labels: []string{"connection", w.c.Name}})
+			}
+		} else if h := w.callback.Load(); h != nil {
+			n = h.Counts()
+		} else {
+			continue
+		}
+		for _, one := range []struct {
+			what string
+			n    int64
+		}{
+			{"delivered", n.Delivered}, {"kept", n.Kept}, {"again", n.Again}, {"off", n.Off}, {"foreign", n.Foreign}, {"odd", n.Odd}, {"empty", n.Empty}, {"refused", n.Refused},
+		} {
+			pushes.Samples = append(pushes.Samples, httpd.Sample{Value: float64(one.n), Labels: []string{"connection", w.c.Name, "what", one.what}})
+		}
+	}
+	return []httpd.Metric{open, opened, since, pushes}
+}
+
+func (k *keeper) byName() []*worker {
+	workers := k.all()
+	slices.SortFunc(workers, func(a, b *worker) int { return cmp.Compare(a.c.Name, b.c.Name) })
+	return workers
 }
 
 // spending are the month's numbers of each connection, as guia source status shows them.
@@ -78,9 +122,7 @@ func (k *keeper) spending(ctx context.Context) ([]httpd.Metric, error) {
 	add := func(m *httpd.Metric, v float64, labels ...string) {
 		m.Samples = append(m.Samples, httpd.Sample{Value: v, Labels: labels})
 	}
-	workers := k.all()
-	slices.SortFunc(workers, func(a, b *worker) int { return cmp.Compare(a.c.Name, b.c.Name) })
-	for _, w := range workers {
+	for _, w := range k.byName() {
 		line, err := k.statusOf(ctx, &w.c)
 		if err != nil {
 			return nil, err

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"guia"
@@ -22,12 +25,18 @@ type worker struct {
 	ended chan struct{}
 
 	pulled []*pulledFeed // in the order in which they are served
+
+	corp      string
+	stream    atomic.Pointer[dingtalk.Stream]   // nil when there is none
+	callback  atomic.Pointer[dingtalk.Callback] // likewise
+	receiving *sync.Mutex                       // held while something pushed is kept
 }
 
 // pulledFeed is a feed that is on, and when it is pulled again.
 type pulledFeed struct {
 	on    intake.EnabledFeed
 	due   time.Time // zero: the source says
+	again time.Time // what is lost of it is not made up for earlier
 	tries int       // that failed since the last round
 }
 
@@ -39,7 +48,10 @@ const (
 )
 
 func newWorker(k *keeper, c *intake.Connection, told [sha256.Size]byte) *worker {
-	w := &worker{keeper: k, c: *c, told: told, ended: make(chan struct{})}
+	w := &worker{keeper: k, c: *c, told: told, ended: make(chan struct{}), receiving: &k.receiving}
+	var set tenantSettings
+	_ = json.Unmarshal(c.Settings, &set) // whoever calls the tenant says so
+	w.corp = set.Corp
 	for _, name := range inOrder(dingtalk.Feeds()) {
 		if i := slices.IndexFunc(c.Feeds, func(f intake.EnabledFeed) bool { return f.Name == name }); i >= 0 {
 			w.pulled = append(w.pulled, &pulledFeed{on: c.Feeds[i]})
@@ -71,11 +83,14 @@ func (w *worker) end() {
 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { w.receive(ctx) })
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if f := w.next(time.Now()); f != nil {
-			w.pull(ctx, f)
+		if f, lost := w.next(time.Now()); f != nil {
+			w.pull(ctx, f, lost)
 			continue
 		}
 		select {
@@ -85,47 +100,62 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// next is the first feed that is due.
-func (w *worker) next(now time.Time) *pulledFeed {
+// next is the first feed that is due, or of which something is lost that a round makes up for.
+func (w *worker) next(now time.Time) (f *pulledFeed, isLost bool) {
+	lost := w.lost()
 	for _, f := range w.pulled {
 		if !now.Before(f.due) {
-			return f
+			return f, false
+		}
+		if _, is := lost[f.on.Name]; is && !now.Before(f.again) {
+			return f, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
-// pull pulls a feed once, and settles when it is pulled again.
-func (w *worker) pull(ctx context.Context, f *pulledFeed) {
+// pull pulls a feed once, also before it is due where something is lost, and settles when it is pulled again.
+func (w *worker) pull(ctx context.Context, f *pulledFeed, isLost bool) {
 	start := time.Now()
-	var line roundLine
 	log := w.log.With(slog.String("connection", w.c.Name), slog.String("feed", f.on.Name))
+	var line roundLine
 	err := w.calling(ctx, &w.c, func(client *dingtalk.Client) (err error) {
-		line, err = w.round(ctx, client, &w.c, &f.on, false)
+		line, err = w.round(ctx, client, &w.c, &f.on, isLost)
 		return err
 	})
 	now := time.Now()
 	w.count(f.on.Name, string(guia.ChannelAPI), line.Counts)
+	next := &f.due
+	if isLost {
+		next = &f.again
+	}
 	switch {
 	case ctx.Err() != nil: // told to stop: the round goes on where it was
+		return
 	case guia.KindOf(err) == guia.Damaged:
 		w.fail(err)
 		<-ctx.Done() // it will not be long
 	case guia.KindOf(err) == guia.Held: // a guest's command is calling
-		f.due = now.Add(busyRetry)
+		*next = now.Add(busyRetry)
 	case err != nil:
-		f.due, f.tries = now.Add(retryAfter(f.tries, err)), f.tries+1
+		*next, f.tries = now.Add(retryAfter(f.tries, err)), f.tries+1
 		w.trouble(ctx, w.c.Name, f.on.Name, err)
 	case line.State == roundDeferred:
-		f.due, f.tries = now.Add(lastRetry), 0
+		*next, f.tries = now.Add(lastRetry), 0
 		log.Warn("deferred", slog.String("why", line.Why), slog.Int64("new", line.New))
 	case line.State == roundNotDue:
 		f.due, f.tries = moment(line.Next, now), 0
 		log.Info("not due", slog.String("next", line.Next))
 	default:
 		f.due, f.tries = moment(line.Next, now), 0
-		log.Info("round", slog.Int64("new", line.New), slog.Int64("known", line.Known), slog.Int64("gaps", line.Gaps), slog.String("until", line.Until),
-			slog.Duration("took", now.Sub(start)))
+		if w.madeUp(f.on.Name, line.until) && isLost {
+			f.again = now.Add(lastRetry) // a connection that breaks all the time must not spend the month
+		}
+		if isLost {
+			f.due = time.Time{} // as the source says
+		}
+		log.Info("round", slog.Int64("new", line.New), slog.Int64("known", line.Known), slog.Int64("gaps", line.Gaps), slog.Bool("made_up", isLost),
+			slog.String("until", line.Until), slog.Duration("took", now.Sub(start)))
 	}
 }
 

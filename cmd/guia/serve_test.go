@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,7 +88,7 @@ func (s *serving) log() string {
 // until waits for a line of the log with all these words, and returns it.
 func (s *serving) until(words ...string) string {
 	s.t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(30 * time.Second)
 	for i := 0; ; {
 		s.mu.Lock()
 		lines, more := s.said[i:], s.more
@@ -128,7 +132,7 @@ func (s *serving) stop() int {
 	}
 	select {
 	case <-s.done:
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 		s.t.Fatalf("it does not end\n%s", s.log())
 	}
 	if e, ok := errors.AsType[*exec.ExitError](s.err); ok {
@@ -234,5 +238,178 @@ func TestServePullsWhatIsDueAndAnswersMeanwhile(t *testing.T) {
 	}
 	if code := again.stop(); code != codeDone || strings.Contains(again.log(), `"msg":"round"`) {
 		t.Errorf("what is not due was read again: %d\n%s", code, again.log())
+	}
+}
+
+// becomes waits until a sample has a value.
+func (s *serving) becomes(sample, value string) {
+	s.t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; {
+		now := s.metric(sample)
+		if now == value {
+			return
+		}
+		if time.Now().After(limit) {
+			s.t.Fatalf("%s is %q and never %s\n%s", sample, now, value, s.log())
+		}
+	}
+}
+
+func kept(feed, channel string) string {
+	return `guia_records_kept_total{connection="dingtalk",feed="` + feed + `",channel="` + channel + `"}`
+}
+
+// onceEach fails for every record that is stored twice, and returns how many there are whose keys begin so.
+func (c *simulated) onceEach(prefix string) (n int) {
+	c.t.Helper()
+	for key, times := range c.records() {
+		if times != 1 {
+			c.t.Errorf("%d times: %s", times, key)
+		}
+		if strings.HasPrefix(key, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestWhatIsPushedIsKeptAndWhatWasLostIsMadeUpFor(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("conversations", "directory")
+	s := c.serve()
+	s.rounds("directory")
+	s.until(`"msg":"stream open"`)
+	boss := c.Cast()["admin"]
+	c.Say(boss, "", "請備份合同")
+	s.becomes(kept("conversations", "push"), "1")
+	if out := c.must("search", "合同", "--json"); !strings.Contains(out, "message.sent") {
+		t.Errorf("what was said is not found: %s", out)
+	}
+	if out := c.must("source", "coverage", "--json"); !strings.Contains(out, `"channel":"push","grade":"A"`) {
+		t.Errorf("the coverage does not say that it was pushed: %s", out)
+	}
+	var status statusLine
+	if err := json.Unmarshal([]byte(c.must("source", "status", "--json")), &status); err != nil || status.Deliveries != 1 {
+		t.Errorf("%d deliveries are counted: %v", status.Deliveries, err)
+	}
+	c.DropStream(c.App().Key)
+	s.until(`"msg":"missing"`, `"feed":"directory"`, `"pulled":true`)
+	s.until(`"msg":"round"`, `"feed":"directory"`, `"made_up":true`)
+	s.until(`"msg":"stream open"`, `"opened":2`)
+	c.Say(boss, "", "第二個備份")
+	s.becomes(kept("conversations", "push"), "3") // the gap is one
+	if err := json.Unmarshal([]byte(c.must("source", "status", "--json")), &status); err != nil || status.Deliveries != c.Usage().Deliveries || status.Calls < c.Usage().Calls {
+		t.Errorf("%d calls and %d deliveries are counted here, there %+v: %v", status.Calls, status.Deliveries, c.Usage(), err)
+	}
+	_, page := s.get("/metrics")
+	for _, private := range append(c.Canaries(), "Company", "合同", boss) {
+		if strings.Contains(page, private) {
+			t.Errorf("%s stands in the metrics", private)
+		}
+	}
+	// A fact of the loss for what no call makes up for.
+	if out := c.must("log", "--type", "source.gap", "--content", "--json"); strings.Count(out, "messages to the robot are lost") != 1 {
+		t.Errorf("the gap is not told once: %s", out)
+	}
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+	if n := c.onceEach("gap/stream/"); n != 1 {
+		t.Errorf("%d gaps", n)
+	}
+}
+
+func TestAKilledServerLosesNothingAndKeepsNothingTwice(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("directory", "events")
+	hired := map[string]bool{}
+	for range 2 {
+		s := c.serve()
+		s.until(`"msg":"stream open"`)
+		for range 2 {
+			hired[c.Join(1)] = true
+		}
+		s.kill() // somewhere between the frame and its acknowledgement, or in a round
+	}
+	s := c.serve()
+	s.until(`"msg":"stream open"`)
+	for range 3 {
+		c.Clock().Advance(time.Minute) // what was not acknowledged is pushed again
+	}
+	c.Emit("bpms_instance_change", map[string]any{"processInstanceId": "p1", "type": "start"})
+	s.becomes(kept("events", "push"), "2") // it, and the gap of the time between the runs
+	s.until(`"msg":"round"`, `"made_up":true`)
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+	c.onceEach("")
+	for id := range hired {
+		if out := c.must("people", id, "--json"); !strings.Contains(out, id) {
+			t.Errorf("%s was hired while the program was killed, and is not known", id)
+		}
+	}
+	c.must("check")
+}
+
+func TestAStoppedPullGoesOnAtTheNextStart(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{History: 2})
+	feeds := []string{"directory", "attendance", "meetings"}
+	c.on(feeds...)
+	middle := 0
+	for _, calls := range []int{6, 9} {
+		at := len(c.Requests()) + calls
+		s := c.serve()
+		for len(c.Requests()) < at {
+			runtime.Gosched()
+		}
+		if code := s.stop(); code != codeDone || !strings.Contains(s.log(), `"msg":"stopped"`) || strings.Contains(s.log(), `"msg":"trouble"`) {
+			t.Errorf("exit code %d\n%s", code, s.log())
+		}
+		if strings.Contains(c.must("source", "status", "--json"), `"open":true`) {
+			middle++
+		}
+	}
+	if middle == 0 {
+		t.Error("no round was stopped in the middle")
+	}
+	s := c.serve()
+	for _, feed := range feeds { // some are done already
+		s.until(`"feed":"` + feed + `"`)
+	}
+	s.stop()
+	whole := c.another()
+	whole.on(feeds...)
+	if code, _, errOut := whole.pull(); code != codeDone {
+		t.Fatal(errOut)
+	}
+	if want, got := whole.records(), c.records(); !maps.Equal(got, want) {
+		t.Errorf("%d records, wanted %d", len(got), len(want))
+	}
+}
+
+func TestPostsOfDingTalkAreKeptWhereTheStreamCannotBe(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("events")
+	const token, key = "tokenxxxx", "o1w0aum42yaptlz8alnhwikjd3jenzt9cb9wmzptgus"
+	if err := os.WriteFile(filepath.Join(c.root, "posts.txt"), []byte(token+"\n"+key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.must("source", "add", "dingtalk", "--push", "callback", "--callback-file", "posts.txt")
+	s := c.serve()
+	s.until(`"msg":"callback"`)
+	if err := c.SetCallback(c.App().Key, s.at+"/dingtalk/dingtalk", token, key); err != nil {
+		t.Fatal(err)
+	}
+	c.Emit("bpms_instance_change", map[string]any{"processInstanceId": "p1", "type": "start"})
+	s.becomes(kept("events", "push"), "1")
+	if code, _ := s.get("/dingtalk/other"); code != http.StatusNotFound {
+		t.Errorf("a connection that does not exist answers %d", code)
+	}
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+	c.onceEach("")
+	if strings.Contains(c.must("source", "list", "--json")+s.log(), key) {
+		t.Error("the key was shown")
 	}
 }

@@ -51,9 +51,11 @@ const (
 
 // tenantSecret is what stands in the key database only.
 type tenantSecret struct {
-	Secret        string `json:"secret"`
+	Secret        string `json:"secret,omitempty"`
 	Operator      string `json:"operator,omitempty"`
 	OperatorUnion string `json:"operator_union,omitempty"`
+	Token         string `json:"token,omitempty"` // of posts to our address
+	Key           string `json:"key,omitempty"`   // likewise
 }
 
 // mostSecret is the longest application secret.
@@ -62,7 +64,7 @@ const mostSecret = 4096
 func (p *program) sourceAddCommand() *cobra.Command {
 	var set tenantSettings
 	var secret tenantSecret
-	var name, entity, file string
+	var name, entity, file, posts string
 	cmd := &cobra.Command{Use: "add KIND", Args: needs(1, 1)}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -79,6 +81,7 @@ func (p *program) sourceAddCommand() *cobra.Command {
 	f.StringVar(&set.API, "api", "", "")
 	f.StringVar(&set.OAPI, "oapi", "", "")
 	f.StringVar(&set.Push, "push", "", "")
+	f.StringVar(&posts, "callback-file", "", "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := refuseWord(p.text("place.kind"), args[0], string(dingtalk.Name)); err != nil {
 			return err
@@ -93,13 +96,15 @@ func (p *program) sourceAddCommand() *cobra.Command {
 				return err
 			}
 		}
-		if file != "" && p.holder == nil { // the secret travels with the command, never among its words
+		if p.holder == nil { // secrets travel with the command, never among its words
 			var err error
-			if p.input, err = p.readSecret(file); err != nil {
+			if p.input, err = p.readSecrets(file, posts); err != nil {
 				return err
 			}
 		}
-		secret.Secret = string(p.input)
+		if len(p.input) > 0 && json.Unmarshal(p.input, &secret) != nil { // operators stay as the words have them
+			return guia.Refuse(guia.Invalid, "source.secret_none", "-")
+		}
 		return p.inside(func(ctx context.Context, s *session) error { return s.addTenant(ctx, name, entity, set, secret) })(cmd, args)
 	}
 	return cmd
@@ -111,6 +116,30 @@ func parseEdition(s string) (dingtalk.Edition, error) {
 	}
 	e, _ := dingtalk.ParseEdition(s)
 	return e, nil
+}
+
+// readSecrets reads the application's secret, and token and key for posts; of files that are not named, nothing.
+func (p *program) readSecrets(file, posts string) ([]byte, error) {
+	var told tenantSecret
+	if file != "" {
+		b, err := p.readSecret(file)
+		if err != nil {
+			return nil, err
+		}
+		told.Secret = string(b)
+	}
+	if posts != "" {
+		b, err := p.readSecret(posts)
+		if err != nil {
+			return nil, err
+		}
+		words := strings.Fields(string(b))
+		if len(words) != 2 {
+			return nil, guia.Refuse(guia.Invalid, "dingtalk.stream_callback")
+		}
+		told.Token, told.Key = words[0], words[1]
+	}
+	return json.Marshal(told)
 }
 
 // readSecret reads a secret from a file, or from the standard input for "-".
@@ -151,6 +180,7 @@ func (s *session) addTenant(ctx context.Context, name, entity string, set tenant
 		}
 		secret = tenantSecret{
 			keptOr(secret.Secret, oldSecret.Secret), keptOr(secret.Operator, oldSecret.Operator), keptOr(secret.OperatorUnion, oldSecret.OperatorUnion),
+			keptOr(secret.Token, oldSecret.Token), keptOr(secret.Key, oldSecret.Key),
 		}
 	}
 	if err := s.askFor(&set, &secret); err != nil {

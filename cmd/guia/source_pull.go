@@ -55,6 +55,8 @@ type roundLine struct {
 	Next  string `json:"next,omitempty"`  // when there is something to pull again
 	Why   string `json:"why,omitempty"`   // deferred: spent, reserve, pace
 	Error *said  `json:"error,omitempty"`
+
+	until time.Time
 }
 
 // pullSource pulls the feeds that are on and due, one after the other. A feed that the source refuses does not keep the others from being
@@ -185,6 +187,7 @@ func (s *session) round(ctx context.Context, client *dingtalk.Client, c *intake.
 		line.State, line.Why = roundDeferred, usage.Why[dingtalk.Job(on.Name)]
 		return line, nil
 	}
+	line.until = until
 	line.State, line.From, line.Until = roundDone, from.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)
 	if !now {
 		line.Next = src.Due(at.Cursor).UTC().Format(time.RFC3339)

@@ -129,3 +129,15 @@ func TestSpansOfAnnouncementsLeaveNoSecondOut(t *testing.T) {
 		t.Errorf("between %s and %s nothing is asked for", last, second[len(second)-1].from)
 	}
 }
+
+func TestABoughtEditionCountsFromNowOn(t *testing.T) {
+	b := NewBudget(QuotaOf(Standard), Usage{}, nil, day(15))
+	drain(t, b, JobReads)
+	b.Change(QuotaOf(Professional))
+	if b.Quota() != QuotaOf(Professional) || b.Usage().Spent() != 5_000 {
+		t.Errorf("%+v %+v", b.Quota(), b.Usage())
+	}
+	if err := b.spend(JobReads, apiReaders); err != nil {
+		t.Error(err)
+	}
+}

@@ -450,21 +450,25 @@ func (s *Stream) keepBatch(ctx context.Context, peer string, batch []*frame) err
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
 	defer cancel()
 	deliveries := make([]push, len(batch))
+	isSpent := false
 	for i, f := range batch {
 		deliveries[i] = f.push(peer)
-		if f.empty {
-			s.spent()
-		}
+		isSpent = isSpent || f.empty
 	}
-	return s.box.take(ctx, deliveries)
+	if err := s.box.take(ctx, deliveries); err != nil || !isSpent {
+		return err
+	}
+	return s.spent(ctx)
 }
 
-// spent notes that an event came without its content.
-func (s *Stream) spent() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// spent notes that an event came without its content. What that loses is a fact of each hour in which it happens.
+func (s *Stream) spent(ctx context.Context) error {
 	now := s.c.cfg.Now()
+	s.mu.Lock()
 	s.miss(now, now)
+	s.mu.Unlock()
+	hour := now.Truncate(time.Hour)
+	return s.box.lost(ctx, hour, hour.Add(time.Hour), "the month's deliveries are spent: what was pushed came without its content")
 }
 
 func send(ctx context.Context, conn *websocket.Conn, answer []byte) error {

@@ -341,6 +341,10 @@ func TestDeliveriesAreCountedByJob(t *testing.T) {
 	if m := s.Missing(); len(m) != 2 || s.State().Counts.Empty != 1 {
 		t.Errorf("an event without its content is not known to be missing: %+v", m)
 	}
+	gaps := k.of("reads") // which no call makes up for in full
+	if len(gaps) != 1 || gaps[0].Type != guia.SourceGap || !strings.Contains(gaps[0].Extra.Get("reason"), "deliveries are spent") || !strings.Contains(gaps[0].Text, now.Truncate(time.Hour).Format(time.RFC3339)) {
+		t.Errorf("the loss is no fact: %+v", gaps)
+	}
 }
 
 func TestEventsOfAnotherOrganisationAreNotKept(t *testing.T) {

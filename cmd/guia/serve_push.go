@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"guia"
+	"guia/intake"
+	"guia/source"
+	"guia/source/dingtalk"
+)
+
+// sinceEvery is how often it is stored up to when nothing is missing: what is pulled once more after a crash is no more than that.
+const sinceEvery = 15 * time.Second
+
+// pushOf is how what is pushed reaches us: as it was set; else by the Stream, when a feed is on that no call pulls. DingTalk counts every
+// delivery, also of what is pulled anyway.
+func pushOf(set *tenantSettings, c *intake.Connection) string {
+	switch {
+	case set.Push != "":
+		return set.Push
+	case slices.ContainsFunc(c.Feeds, func(f intake.EnabledFeed) bool { return !slices.Contains(dingtalk.Feeds(), f.Name) }):
+		return pushStream
+	}
+	return pushOff
+}
+
+// receive receives what is pushed until ctx ends.
+func (w *worker) receive(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil; tries++ {
+		err := w.attempt(ctx)
+		if guia.KindOf(err) == guia.Damaged {
+			w.fail(err)
+			return
+		}
+		if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return
+		}
+		w.trouble(ctx, w.c.Name, string(dingtalk.JobStream), err)
+		select {
+		case <-time.After(retryAfter(tries, err)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// attempt opens the way that is set. It returns nil when there is nothing to receive, or when ctx ended.
+func (w *worker) attempt(ctx context.Context) error {
+	set, secret, err := w.tenant(ctx, &w.c)
+	if err != nil {
+		return err
+	}
+	opt := dingtalk.PushOptions{Keep: w.keepPushed}
+	for _, f := range w.c.Feeds {
+		if slices.Contains(dingtalk.Pushed(), f.Name) {
+			opt.Feeds = append(opt.Feeds, f.Name)
+		}
+	}
+	how := pushOf(&set, &w.c)
+	if how == pushOff || len(opt.Feeds) == 0 {
+		return nil
+	}
+	client, _, err := w.client(ctx, &w.c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if how == pushCallback {
+		h, err := dingtalk.NewCallback(client, dingtalk.CallbackOptions{PushOptions: opt, Token: dingtalk.Secret(secret.Token), Key: dingtalk.Secret(secret.Key)})
+		if err != nil {
+			return err
+		}
+		w.callback.Store(h)
+		w.log.Info("callback", slog.String("connection", w.c.Name), slog.String("path", callbackPath+w.c.Name))
+		<-ctx.Done()
+		w.callback.Store(nil)
+	} else {
+		err = w.listen(ctx, client, opt)
+	}
+	ending := context.WithoutCancel(ctx)
+	return errors.Join(err, w.endImports(ending, opt.Feeds), client.KeepUsage())
+}
+
+// listen receives the Stream until ctx ends.
+func (w *worker) listen(ctx context.Context, client *dingtalk.Client, opt dingtalk.PushOptions) error {
+	place := w.pushedFeed("", "")
+	since, err := w.Intake.Until(ctx, place)
+	if err == nil && since.IsZero() { // for the first time: what comes from now on is missed when we are killed before the next note
+		err = w.Intake.KeepUntil(ctx, place, time.Now())
+	}
+	if err != nil {
+		return err
+	}
+	stream, err := dingtalk.NewStream(client, dingtalk.StreamOptions{PushOptions: opt, Since: since})
+	if err != nil {
+		return err
+	}
+	w.stream.Store(stream)
+	watching, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var watched error
+	wg.Go(func() { watched = w.watch(watching, stream, place, opt.Feeds) })
+	err = stream.Run(ctx)
+	stop()
+	wg.Wait()
+	w.stream.Store(nil)
+	if until := stream.Since(); !until.IsZero() {
+		watched = errors.Join(watched, w.Intake.KeepUntil(context.WithoutCancel(ctx), place, until))
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, watched)
+}
+
+// watch stores up to when nothing is missing, tells of the connection, and ends the imports of each day.
+func (w *worker) watch(ctx context.Context, stream *dingtalk.Stream, place intake.Feed, feeds []string) error {
+	log := w.log.With(slog.String("connection", w.c.Name))
+	var last dingtalk.StreamState
+	told := map[string]time.Time{}
+	day := time.Now().UTC().YearDay()
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	for {
+		now := stream.State()
+		switch {
+		case now.Opened != last.Opened:
+			log.Info("stream open", slog.Int("opened", now.Opened))
+		case last.Connected && !now.Connected:
+			log.Warn("stream lost", slog.Time("heard", now.Heard))
+		}
+		for _, m := range stream.Missing() {
+			if !m.To.After(told[m.Feed]) {
+				continue
+			}
+			told[m.Feed] = m.To
+			log.Warn("missing", slog.String("feed", m.Feed), slog.Time("from", m.From), slog.Time("to", m.To), slog.Bool("pulled", m.Pulled))
+			if !m.Pulled { // the Stream has kept it as a gap
+				stream.MadeUp(m.Feed, m.To)
+			}
+		}
+		if since := stream.Since(); !since.IsZero() && (now.Opened != last.Opened || since.Sub(last.Since) >= sinceEvery) {
+			if err := w.Intake.KeepUntil(ctx, place, since); err != nil {
+				return err
+			}
+			last.Since = since
+		}
+		last.Opened, last.Connected = now.Opened, now.Connected
+		if today := time.Now().UTC().YearDay(); today != day {
+			if err := w.endImports(ctx, feeds); err != nil {
+				return err
+			}
+			day = today
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// pushedFeed is what all records of a feed share that are pushed; without a name it stands for all deliveries of the connection.
+func (w *worker) pushedFeed(name, class string) intake.Feed {
+	v, _ := programVersion()
+	return intake.Feed{
+		Source: dingtalk.Name, Instance: w.corp + "/pushed/" + name, Entity: w.c.Entity, Class: class, Channel: guia.ChannelPush, Grade: guia.GradeA,
+		Normaliser: dingtalk.Normaliser + " guia/" + v,
+	}
+}
+
+func (w *worker) feed(name string) intake.EnabledFeed {
+	i := slices.IndexFunc(w.c.Feeds, func(f intake.EnabledFeed) bool { return f.Name == name })
+	return w.c.Feeds[i] // the Stream was told these
+}
+
+// keepPushed keeps records of what was pushed; when it returns they are durable.
+func (w *worker) keepPushed(ctx context.Context, name string, records []source.Record) error {
+	w.receiving.Lock()
+	defer w.receiving.Unlock()
+	counts, err := w.Intake.Receive(ctx, w.actor, w.c.Name, name, w.pushedFeed(name, w.feed(name).Class), records)
+	w.count(name, string(guia.ChannelPush), counts)
+	return err
+}
+
+// endImports records the counts of what was pushed so far.
+func (w *worker) endImports(ctx context.Context, feeds []string) error {
+	w.receiving.Lock()
+	defer w.receiving.Unlock()
+	for _, name := range feeds {
+		if err := w.Intake.Received(ctx, w.actor, w.pushedFeed(name, w.feed(name).Class)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lost are the feeds of which events may have been lost and that a round makes up for, with the time at which the round begins at the
+// earliest.
+func (w *worker) lost() map[string]time.Time {
+	stream := w.stream.Load()
+	if stream == nil {
+		return nil
+	}
+	lost := map[string]time.Time{}
+	for _, m := range stream.Missing() {
+		if m.Pulled {
+			lost[m.Feed] = m.To
+		}
+	}
+	return lost
+}
+
+// madeUp notes that a whole round of the feed began at that time, and reports whether nothing of it is missing.
+func (w *worker) madeUp(feed string, began time.Time) bool {
+	if stream := w.stream.Load(); stream != nil {
+		stream.MadeUp(feed, began)
+	}
+	_, is := w.lost()[feed]
+	return !is
+}
+
+// callbackPath and the name of a connection is where DingTalk posts to, through a proxy that speaks TLS.
+const callbackPath = "/dingtalk/"
+
+// post hands a post of DingTalk's to the worker of its connection.
+func (k *keeper) post(out http.ResponseWriter, r *http.Request) {
+	k.mu.Lock()
+	w := k.workers[r.PathValue("connection")]
+	k.mu.Unlock()
+	if w != nil {
+		if h := w.callback.Load(); h != nil {
+			h.ServeHTTP(out, r)
+			return
+		}
+	}
+	http.NotFound(out, r)
+}
