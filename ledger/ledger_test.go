@@ -293,6 +293,38 @@ func TestAFailedActStoresNothingOfItself(t *testing.T) {
 	}
 }
 
+func TestAFailedActAmongOthersStoresNothingOfItself(t *testing.T) {
+	d := guiatest.New(t)
+	before := d.Ledger.Size()
+	stop := errors.New("stop")
+	const workers = 16
+	var begun, ended sync.WaitGroup
+	begun.Add(workers)
+	ended.Go(func() { // the others wait behind it and come into one transaction
+		_ = d.Ledger.Batch(t.Context(), 0, func(*ledger.Tx) error { begun.Wait(); return nil }) // nothing to store
+	})
+	for w := range workers {
+		ended.Go(func() {
+			begun.Done()
+			err := d.Ledger.Do(t.Context(), d.Owner, permit.ActUsers, func(tx *ledger.Tx) error {
+				_, err := tx.Record(guia.UserAdded, nil)
+				if err = errors.Join(err, permit.AddUser(tx.Tx, guia.NewPersonID(), fmt.Sprint("user", w), "")); err == nil && w%2 == 0 {
+					err = stop
+				}
+				return err
+			})
+			if errors.Is(err, stop) != (w%2 == 0) || w%2 == 1 && err != nil {
+				t.Errorf("worker %d: %v", w, err)
+			}
+		})
+	}
+	ended.Wait()
+	users, err := permit.Users(t.Context(), d.Main)
+	if err != nil || len(users) != 1+workers/2 || d.Ledger.Size() != before+workers/2 {
+		t.Errorf("%v: %d users, %d events more", err, len(users), d.Ledger.Size()-before)
+	}
+}
+
 // TestErrorMeansNotRecorded races cancellation and closing against appending; what was answered with an error must not be there, what
 // was answered without must.
 func TestErrorMeansNotRecorded(t *testing.T) {

@@ -95,8 +95,10 @@ func (l *Ledger) commit(jobs []*job) {
 		}
 		sign := false
 		for i, j := range jobs { // 1
-			if answers[i] = l.runJob(dtx, b, j); answers[i] == nil {
+			if answers[i] = l.runJob(dtx, b, j, len(jobs) == 1); answers[i] == nil {
 				sign = sign || j.sign
+			} else if len(jobs) == 1 {
+				return answers[i] // the transaction was its own
 			}
 		}
 		var err error
@@ -157,13 +159,15 @@ func (l *Ledger) restore(s state) {
 	l.clock, l.signedSize, l.signedAt, l.signer = s.clock, s.signedSize, s.signedAt, s.signer
 }
 
-// runJob runs one job; when it fails, nothing of it stays in the batch, the tables or the memory.
-func (l *Ledger) runJob(dtx *db.Tx, b *batch, j *job) error {
+// runJob runs one job; when it fails, nothing of it stays in the batch, the tables or the memory. A job that is alone leaves its tables to
+// the caller, who undoes the transaction: what SQLite remembers to undo one job of several is every page that the job touches, which for
+// a batch of an import is a hundred times what it writes.
+func (l *Ledger) runJob(dtx *db.Tx, b *batch, j *job, alone bool) error {
 	mark, before := len(b.leaves), l.state()
 	tx := &Tx{Tx: dtx, l: l, batch: b}
 	run := func() error { return j.run(tx) }
 	var err error
-	if j.nest {
+	if j.nest && !alone {
 		err = dtx.Nest(run)
 	} else {
 		err = run()
