@@ -91,6 +91,7 @@ var modules = map[string]string{
 	"golang.org/x/sys":                    "durable db cmd/guia",
 	"golang.org/x/term":                   "cmd/guia",                                   // progress bars only when a person watches
 	"golang.org/x/text":                   "lang index evidence source/* cmd/guia test", // character sets, normal forms, width on a terminal
+	"modernc.org/libc":                    "db",                                         // settings of SQLite that the driver does not offer
 	"modernc.org/sqlite":                  "db",                                         // SQLite without cgo
 	"pgregory.net/rapid":                  "test",
 }
