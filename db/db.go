@@ -159,7 +159,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if d.writes, err = sql.Open("sqlite", dsn(d.path, "immediate", nil)); err != nil {
+	if d.writes, err = openSQLite(dsn(d.path, "immediate", nil)); err != nil {
 		return err
 	}
 	d.writes.SetMaxOpenConns(1)
@@ -186,7 +186,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 		}
 	}
 	readers := []string{"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-512)"}
-	if d.reads, err = sql.Open("sqlite", dsn(d.path, "deferred", readers)); err != nil {
+	if d.reads, err = openSQLite(dsn(d.path, "deferred", readers)); err != nil {
 		return err
 	}
 	n := o.Readers
@@ -195,7 +195,7 @@ func (d *DB) open(ctx context.Context, o Options) error {
 	}
 	d.reads.SetMaxOpenConns(n)
 	d.reads.SetMaxIdleConns(n)
-	if d.copier, err = sql.Open("sqlite", dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(0)", "secure_delete(" + secure + ")"})); err != nil {
+	if d.copier, err = openSQLite(dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(0)", "secure_delete(" + secure + ")", "cache_size(1)"})); err != nil {
 		return err
 	}
 	d.copier.SetMaxOpenConns(1)
@@ -231,7 +231,7 @@ func (d *DB) touch(existing bool) (size int64, err error) {
 // setPageSize gives a new file its page size. It has to be said before the journal mode, and the driver sorts the pragmas of a
 // connection string by their names.
 func setPageSize(ctx context.Context, path string) error {
-	fresh, err := sql.Open("sqlite", dsn(path, "deferred", nil))
+	fresh, err := openSQLite(dsn(path, "deferred", nil))
 	if err != nil {
 		return err
 	}
@@ -593,7 +593,7 @@ func (d *DB) Scrub(ctx context.Context, compact bool) error {
 // CopyTo writes a consistent copy of the database to a new file, compacted, without free pages. It sees the last committed state.
 // The copy has a connection of its own: reading connections refuse everything that writes, also elsewhere.
 func (d *DB) CopyTo(ctx context.Context, path string) (err error) {
-	copying, err := sql.Open("sqlite", dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-16384)"}))
+	copying, err := openSQLite(dsn(d.path, "deferred", []string{"busy_timeout(10000)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-16384)"}))
 	if err != nil {
 		return err
 	}

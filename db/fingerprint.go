@@ -107,7 +107,7 @@ func (d *DB) checkSchema(ctx context.Context, migrations fs.FS) ([]string, error
 	}
 	fresh := &DB{path: ":memory:", statements: map[string]*sql.Stmt{}, changes: map[string]string{}}
 	var err error
-	if fresh.writes, err = sql.Open("sqlite", ":memory:"); err != nil {
+	if fresh.writes, err = openSQLite(":memory:"); err != nil {
 		return nil, err
 	}
 	defer fresh.writes.Close()

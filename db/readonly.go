@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,7 +53,7 @@ func (d *DB) openReadOnly(ctx context.Context) error {
 		v["_pragma"] = []string{"locking_mode(EXCLUSIVE)"}
 	}
 	v["_pragma"] = append(v["_pragma"], "query_only(ON)", "temp_store(MEMORY)")
-	if d.reads, err = sql.Open("sqlite", "file:"+(&url.URL{Path: name}).EscapedPath()+"?"+v.Encode()); err != nil {
+	if d.reads, err = openSQLite("file:" + (&url.URL{Path: name}).EscapedPath() + "?" + v.Encode()); err != nil {
 		return err
 	}
 	d.reads.SetMaxOpenConns(4)
