@@ -22,6 +22,15 @@ const (
 	Nanosecond
 )
 
+// String is the precision's name in output for programs.
+func (p Precision) String() string {
+	names := [...]string{"day", "minute", "second", "millisecond", "microsecond", "nanosecond"}
+	if p < Day || int(p) > len(names) {
+		return fmt.Sprintf("precision(%d)", uint8(p))
+	}
+	return names[p-Day]
+}
+
 // layouts are the spellings of the field "time": UTC, with exactly the digits the source gave.
 var layouts = map[Precision]string{
 	Day:         "2006-01-02",

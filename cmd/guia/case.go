@@ -258,6 +258,7 @@ func (s *session) showCase(ctx context.Context, name string) error {
 			return err
 		}
 		if s.json {
+			line.told = line.exact()
 			if err := s.emit(line); err != nil {
 				return err
 			}

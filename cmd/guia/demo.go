@@ -38,6 +38,9 @@ func (p *program) demoCommand() *cobra.Command {
 
 // run makes the folder anew and goes through the line.
 func (d *demo) run(ctx context.Context) error {
+	if d.json {
+		return guia.Refuse(guia.Invalid, "demo.no_json")
+	}
 	d.dir = d.abs(d.dir)
 	if err := d.clean(); err != nil {
 		return err

@@ -20,6 +20,9 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{Use: "help [COMMAND|TOPIC]", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			for _, topic := range topics {
+				if args[0] == topic && p.json {
+					return p.emit(map[string]string{"topic": topic, "text": p.text(topicKey(topic) + ".long")})
+				}
 				if args[0] == topic {
 					p.print(p.text(topicKey(topic)+".long") + "\n")
 					return nil
@@ -27,25 +30,29 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 			}
 		}
 		cmd, rest, err := root.Find(args)
-		if err != nil || cmd == nil || len(rest) > 0 {
+		if err != nil || cmd == nil || len(rest) > 0 && cmd == root {
 			return p.group(root, args)
 		}
-		p.help(cmd)
-		return nil
+		if len(rest) > 0 && cmd.HasAvailableSubCommands() {
+			return p.group(cmd, rest)
+		}
+		if len(rest) > 0 {
+			return guia.Refuse(guia.Invalid, "cmd.too_many", rest[0], cmd.UseLine(), cmd.CommandPath())
+		}
+		return p.help(cmd)
 	}}
 }
 
 // help prints the page of one command.
-func (p *program) help(cmd *cobra.Command) {
+func (p *program) help(cmd *cobra.Command) error {
+	if p.json {
+		return p.emit(p.pageOf(cmd))
+	}
 	var b strings.Builder
 	section := func(key string) { b.WriteString("\n" + p.bold(p.text(key)) + "\n") }
 	b.WriteString(cmd.Long + "\n")
 	section("help.usage")
-	if cmd.Runnable() && !cmd.HasAvailableSubCommands() {
-		b.WriteString("  " + cmd.UseLine() + "\n")
-	} else {
-		b.WriteString("  " + cmd.CommandPath() + " " + p.text("place.command") + "\n")
-	}
+	b.WriteString("  " + p.usage(cmd) + "\n")
 	if cmd.Example != "" {
 		section("help.examples")
 		b.WriteString(indent(cmd.Example, "  ") + "\n")
@@ -74,6 +81,62 @@ func (p *program) help(cmd *cobra.Command) {
 		b.WriteString("\n" + p.text("help.more", cmd.CommandPath()) + "\n")
 	}
 	p.print(b.String())
+	return nil
+}
+
+// usage is how a command is typed.
+func (p *program) usage(cmd *cobra.Command) string {
+	if cmd.Runnable() && !cmd.HasAvailableSubCommands() {
+		return cmd.UseLine()
+	}
+	return cmd.CommandPath() + " " + p.text("place.command")
+}
+
+// page is the help of one command as --json prints it.
+type page struct {
+	Command  string     `json:"command"`
+	Short    string     `json:"short"`
+	Long     string     `json:"long"`
+	Usage    string     `json:"usage"`
+	Examples []string   `json:"examples"`
+	Commands []page     `json:"commands,omitempty"`
+	Topics   []string   `json:"topics,omitempty"`
+	Flags    []flagLine `json:"flags,omitempty"`
+}
+
+type flagLine struct {
+	Name    string `json:"name"`
+	Value   string `json:"value,omitempty"` // what it takes
+	Usage   string `json:"usage"`
+	Default string `json:"default,omitempty"`
+}
+
+// pageOf describes a command, the commands below it briefly.
+func (p *program) pageOf(cmd *cobra.Command) page {
+	described := page{Command: cmd.CommandPath(), Short: cmd.Short, Long: cmd.Long, Usage: p.usage(cmd), Examples: []string{}}
+	if cmd.Example != "" {
+		described.Examples = strings.Split(cmd.Example, "\n")
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			described.Commands = append(described.Commands, page{Command: sub.CommandPath(), Short: sub.Short, Long: sub.Long, Usage: p.usage(sub), Examples: []string{}})
+		}
+	}
+	if !cmd.HasParent() {
+		described.Topics = topics
+	}
+	for _, set := range []*pflag.FlagSet{cmd.NonInheritedFlags(), cmd.InheritedFlags()} {
+		set.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				value, usage := pflag.UnquoteUsage(f)
+				if f.Value.Type() == "bool" {
+					value = ""
+				}
+				described.Flags = append(described.Flags, flagLine{f.Name, value, usage, defaultOf(f)})
+			}
+		})
+	}
+	return described
 }
 
 func indent(s, by string) string { return by + strings.ReplaceAll(s, "\n", "\n"+by) }
@@ -93,8 +156,8 @@ func (p *program) flags(b *strings.Builder, head string, set *pflag.FlagSet) {
 		if value != "" && f.Value.Type() != "bool" {
 			name += " " + value
 		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
-			usage += fmt.Sprintf(" (%s)", p.text("help.default", f.DefValue))
+		if usual := defaultOf(f); usual != "" {
+			usage += fmt.Sprintf(" (%s)", p.text("help.default", usual))
 		}
 		rows = append(rows, [2]string{name, usage})
 	})
@@ -102,6 +165,15 @@ func (p *program) flags(b *strings.Builder, head string, set *pflag.FlagSet) {
 		b.WriteString("\n" + p.bold(p.text(head)) + "\n")
 		p.list(b, rows)
 	}
+}
+
+// defaultOf is what a flag is without being given, where that is anything.
+func defaultOf(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "false", "[]", "0":
+		return ""
+	}
+	return f.DefValue
 }
 
 // list writes names and sentences in two columns; sentences are wrapped where the width is known.

@@ -225,10 +225,11 @@ type importResult struct {
 	Import string `json:"import"`
 	Source string `json:"source"`
 	intake.Counts
-	Again   bool    `json:"known_before"`  // this very file was imported before; nothing was read
-	Before  int64   `json:"stored_before"` // of the new ones: stored before the import was interrupted
-	Events  uint64  `json:"events"`        // in the ledger now
-	Seconds float64 `json:"seconds"`
+	Again   bool           `json:"known_before"`          // this very file was imported before; nothing was read
+	Earlier *intake.Counts `json:"last_import,omitempty"` // what that import brought
+	Before  int64          `json:"stored_before"`         // of the new ones: stored before the import was interrupted
+	Events  uint64         `json:"events"`                // in the ledger now
+	Seconds float64        `json:"seconds"`
 }
 
 // importFrom reads the input to its end. Interrupted at any moment, the same command goes on behind the last page that was stored.
@@ -264,8 +265,14 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	if err := s.searchable(ctx); err != nil {
 		return err
 	}
-	result := importResult{at.Import.String(), string(feed.Source), at.Counts, known, stored, uint64(s.Ledger.Size()), time.Since(start).Seconds()}
+	result := importResult{
+		Import: at.Import.String(), Source: string(feed.Source), Counts: at.Counts, Again: known, Before: stored, Events: uint64(s.Ledger.Size()),
+		Seconds: time.Since(start).Seconds(),
+	}
 	if s.json {
+		if known {
+			result.Counts, result.Earlier = intake.Counts{}, &at.Counts
+		}
 		return s.emit(result)
 	}
 	if at.Counts == (intake.Counts{}) {

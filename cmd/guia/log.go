@@ -106,7 +106,7 @@ type logLine struct {
 
 	Marks []string `json:"marks,omitempty"` // with --marked
 
-	Time            string `json:"time,omitempty"` // with --content
+	told                   // with --content
 	Sender          string `json:"sender,omitempty"`
 	SenderKey       string `json:"sender_key,omitempty"`
 	Conversation    string `json:"conversation,omitempty"`
@@ -162,6 +162,7 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	}
 	if s.json {
 		for _, line := range lines {
+			line.told = line.exact()
 			if err := s.emit(line); err != nil {
 				return err
 			}

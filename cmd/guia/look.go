@@ -90,7 +90,7 @@ type looked struct {
 }
 
 type sampled struct {
-	Time         string `json:"time,omitempty"`
+	told
 	Sender       string `json:"sender,omitempty"`
 	Conversation string `json:"conversation,omitempty"`
 	Type         string `json:"type"`
@@ -125,6 +125,10 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	}
 	g.end()
 	if p.json {
+		l.First, l.Last = instant(l.First), instant(l.Last)
+		for i := range l.Sample {
+			l.Sample[i].told = l.Sample[i].exact()
+		}
 		return p.emit(l)
 	}
 	if l.Records == 0 {

@@ -110,6 +110,31 @@ func when(spelled string) string {
 	return m.Time.In(guia.Zone).Format(time.DateTime)
 }
 
+// told is when something happened, as a source told it: spelled as in [guia.Moment] until it is printed as JSON, and then to the second at
+// least, with how exactly it was told beside it.
+type told struct {
+	Time      string `json:"time,omitempty"`
+	Precision string `json:"time_precision,omitempty"`
+}
+
+// exact is the moment for programs.
+func (t told) exact() told {
+	m, err := guia.ParseMoment(t.Time)
+	if err != nil {
+		return t
+	}
+	return told{instant(t.Time), m.Precision.String()}
+}
+
+// instant is a spelled moment in RFC 3339, to the second at least.
+func instant(spelled string) string {
+	m, err := guia.ParseMoment(spelled)
+	if err != nil || m.Precision > guia.Minute {
+		return spelled
+	}
+	return m.Time.Format(time.RFC3339)
+}
+
 // table prints rows under a head, columns aligned. Where the width of the terminal is known, the last column is shortened to it.
 // Cells are foreign text and made harmless.
 func (p *program) table(head []string, rows [][]string) {

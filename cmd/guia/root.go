@@ -172,8 +172,8 @@ func (p *program) tree() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(p.flagError)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { p.help(cmd) })
-	root.SetUsageFunc(func(cmd *cobra.Command) error { p.help(cmd); return nil })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = p.help(cmd) }) // what cannot be written has nobody to read it
+	root.SetUsageFunc(p.help)
 	root.AddCommand(p.commands()...)
 	help := p.helpCommand(root)
 	root.SetHelpCommand(help)
@@ -251,8 +251,7 @@ func flagKey(cmd *cobra.Command, name string) string {
 // group is what a command does that only has commands below it: without words it shows them, with wrong ones it suggests.
 func (p *program) group(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		p.help(cmd)
-		return nil
+		return p.help(cmd)
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {

@@ -192,9 +192,9 @@ func (s *session) conversations(ctx context.Context, name string) ([]string, err
 
 // found is one hit as `guia search --json` prints it.
 type found struct {
-	Seq          uint64   `json:"seq"`
-	Type         string   `json:"type"`
-	Time         string   `json:"time,omitempty"`
+	Seq  uint64 `json:"seq"`
+	Type string `json:"type"`
+	told
 	Sender       string   `json:"sender,omitempty"`
 	Conversation string   `json:"conversation,omitempty"`
 	Snippet      string   `json:"snippet"`
@@ -207,10 +207,11 @@ type found struct {
 	cutBefore, cutAfter bool
 }
 
+// searchResult is what was found; with --json each hit is a line, and the last line is the rest.
 type searchResult struct {
 	Total int     `json:"total"`
 	Next  string  `json:"next,omitempty"`
-	Hits  []found `json:"hits"`
+	Hits  []found `json:"-"`
 }
 
 // snippetLength is how many characters of a hit are shown.
@@ -246,6 +247,12 @@ func (s *session) search(ctx context.Context, q question) error {
 		result.Hits[i].replaced = newest[events[i].Seq]
 	}
 	if s.json {
+		for _, hit := range result.Hits {
+			hit.told = hit.exact()
+			if err := s.emit(hit); err != nil {
+				return err
+			}
+		}
 		return s.emit(result)
 	}
 	s.tellSearch(q, result)
@@ -290,7 +297,7 @@ func (s *session) ask(ctx context.Context, act permit.Act, q question) (index.Re
 
 func (s *session) snippet(text string, hit index.Hit, e *guia.Event) found {
 	f := found{
-		Seq: hit.Seq, Type: string(e.Type), Time: e.Fields.Get("time"), Sender: senderOf(e), Conversation: e.Fields.Get("conversation.name"),
+		Seq: hit.Seq, Type: string(e.Type), told: told{Time: e.Fields.Get("time")}, Sender: senderOf(e), Conversation: e.Fields.Get("conversation.name"),
 		Score: hit.Score, Copies: hit.Copies, Erased: len(e.Withheld) > 0, Marks: [][2]int{},
 	}
 	if f.Conversation == "" {
