@@ -1,6 +1,6 @@
 // Command guia-verify checks bundles with nothing but the bundle and a key: no network, no database, no data directory.
 //
-//	guia-verify [--key VKEY|FILE]... [--json] [--lang en|pt|zh-Hant|zh-Hans] [--quiet] BUNDLE...
+//	guia-verify [--key VKEY|FILE]… [--json] [--lang en|pt|zh-Hant|zh-Hans] [--quiet] BUNDLE…
 //
 // Flags may also stand behind the bundles; behind -- everything is a bundle.
 //

@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"guia"
 	"guia/lang"
@@ -51,4 +54,23 @@ func TestTheMappingOfItsHelpPageReadsTheTableBesideIt(t *testing.T) {
 			t.Errorf("%s: %s, %s, %q, %q, %q", l, r.Type, r.Time, r.Sender.Name, r.StreamName, r.Text)
 		}
 	}
+}
+
+// TestUsageLinesAreOfOneForm wants brackets for what may be left out, a bar for a choice, … for what may be repeated, and nothing else.
+func TestUsageLinesAreOfOneForm(t *testing.T) {
+	form := regexp.MustCompile(`^[a-z-]+( ([A-Z|]+…?|\[[A-Z|-]+…?\]|\[--[a-z]+ \[[A-Z]+\]\]))*$`)
+	optional := regexp.MustCompile(`\[.*\] [A-Z]`)
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if cmd.HasAvailableSubCommands() && cmd.HasParent() && cmd.Use != cmd.Name() {
+			t.Errorf("%s: only commands below it take words", cmd.Use)
+		}
+		if !cmd.Hidden && (!form.MatchString(cmd.Use) || optional.MatchString(cmd.Use)) {
+			t.Errorf("%q has another form than the rest", cmd.Use)
+		}
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
+	}
+	look(newProgram(env{getenv: func(string) string { return "" }}).tree())
 }

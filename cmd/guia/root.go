@@ -253,9 +253,10 @@ func (p *program) group(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return p.help(cmd)
 	}
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return guia.Refuse(guia.Invalid, "cmd.unknown_near", args[0], cmd.CommandPath()+" "+near[0])
+	for cmd.SuggestionsMinimumDistance = 1; cmd.SuggestionsMinimumDistance <= 2; cmd.SuggestionsMinimumDistance++ { // the nearest first
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return guia.Refuse(guia.Invalid, "cmd.unknown_near", args[0], cmd.CommandPath()+" "+near[0])
+		}
 	}
 	return guia.Refuse(guia.Invalid, "cmd.unknown", args[0], cmd.CommandPath())
 }

@@ -19,7 +19,7 @@ import (
 
 func (p *program) sourcePullCommand() *cobra.Command {
 	var now bool
-	cmd := &cobra.Command{Use: "pull [NAME] [FEED...]", Args: needs(0, -1)}
+	cmd := &cobra.Command{Use: "pull [NAME] [FEED…]", Args: needs(0, -1)}
 	cmd.Flags().BoolVar(&now, "now", false, "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := ""
