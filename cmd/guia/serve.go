@@ -28,11 +28,16 @@ const pulse = time.Second
 
 func (p *program) serveCommand() *cobra.Command {
 	var listen string
+	var plan bool
 	cmd := &cobra.Command{Use: "serve", Args: needs(0, 0)}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&listen, "listen", "127.0.0.1:8530", "")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	f.BoolVar(&plan, "plan", false, "")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if plan {
+			return p.looking(func(ctx context.Context, s *session) error { return s.servePlan(ctx) })(cmd, args)
+		}
 		return p.reside(cmd.Context(), func(ctx context.Context, s *session) error { return s.serve(ctx, listen) })
 	}
 	return cmd
@@ -133,6 +138,7 @@ func (k *keeper) run(ctx context.Context) error {
 	defer k.dismiss()
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
+	var again time.Time
 	for seen := guia.Seq(0); ; {
 		// Whoever changes a connection leaves an event.
 		if size := k.Ledger.Size(); size != seen {
@@ -144,6 +150,13 @@ func (k *keeper) run(ctx context.Context) error {
 				seen = size
 			}
 		}
+		if _, err := k.behind(); err != nil && time.Now().After(again) {
+			k.trouble(ctx, "", "index", err)
+			again = time.Now().Add(firstRetry)
+			if err := k.refollow(ctx); err != nil && ctx.Err() == nil {
+				k.trouble(ctx, "", "index", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -152,6 +165,16 @@ func (k *keeper) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// refollow lets the followers go on after an error, such as a full disk.
+func (k *keeper) refollow(ctx context.Context) error {
+	k.parts.using.Lock()
+	defer k.parts.using.Unlock()
+	if err := k.followers.close(); err != nil {
+		return err
+	}
+	return k.follow(ctx)
 }
 
 // look compares the workers with the connections: one that is new, or other than it was, gets another worker.

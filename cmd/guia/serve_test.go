@@ -202,6 +202,9 @@ func TestServePullsWhatIsDueAndAnswersMeanwhile(t *testing.T) {
 	}
 	// Other commands are carried out meanwhile, also those that change something.
 	boss := c.Cast()["admin"]
+	if out := c.must("serve", "--plan", "--json"); strings.Count(out, `"rounds":1,`) != 2 || strings.Count(out, `"rounds":24,`) != 1 || strings.Count(out, `"fits":true`) != 3 {
+		t.Errorf("the plan of a day has other rounds than one of the directory, one of the attendance, and 24 of the readers: %s", out)
+	}
 	for _, args := range [][]string{
 		{"search", "test"},
 		{"log"},

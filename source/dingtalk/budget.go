@@ -224,6 +224,22 @@ func (b *Budget) forbids(job Job) string {
 	return ""
 }
 
+// Left is how many calls a job may make today.
+func (b *Budget) Left(job Job) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.turn()
+	limit, open := b.quota.Calls, b.quota.Calls*(100-reservePercent)/100
+	switch urgencies[job] {
+	case ordinary:
+		limit = open
+	case patient:
+		limit = b.share(open)
+	case pressing, vital:
+	}
+	return max(0, limit-b.usage.Spent())
+}
+
 // share is the part of the month's calls that may be used by the end of today.
 func (b *Budget) share(calls int) int {
 	now := b.now().In(serverTime)

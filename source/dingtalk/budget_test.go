@@ -141,3 +141,15 @@ func TestABoughtEditionCountsFromNowOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatIsLeftIsWhatMayBeSpent(t *testing.T) {
+	for _, job := range []Job{JobDrive, JobNotices, JobReads} {
+		for _, spent := range []int{0, 100, 3_000, 4_500, 6_000} {
+			b := NewBudget(QuotaOf(Standard), Usage{Month: "2026-11", Other: spent}, nil, day(15))
+			left := b.Left(job)
+			if n, _ := drain(t, b, job); n != left {
+				t.Errorf("%s after %d: %d are left, and %d were spent", job, spent, left, n)
+			}
+		}
+	}
+}

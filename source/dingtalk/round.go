@@ -25,6 +25,16 @@ func (s *Source) Due(c source.Cursor) time.Time {
 	return until.Add(s.opt.Every)
 }
 
+// Every is the time between rounds of the feed with that name; 0 when there is none.
+func Every(feed string) time.Duration {
+	for _, f := range feeds {
+		if f.name == feed {
+			return f.every
+		}
+	}
+	return 0
+}
+
 // KeepUsage keeps exactly what was spent, where calls were kept as spent that were not made. It is called when a program has made its
 // calls for now; without it a crash costs a few calls, and so would every end.
 func (c *Client) KeepUsage() error { return c.cfg.Budget.settle() }
