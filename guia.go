@@ -50,7 +50,7 @@ func (id PersonID) String() string { return hex.EncodeToString(id[:]) }
 
 // ParseID16 reads exactly 32 lower-case hexadecimal digits, the only spelling of a 16-byte identifier that is accepted anywhere.
 func ParseID16(s string) (id [16]byte, err error) {
-	if len(s) != 32 || strings.ToLower(s) != s {
+	if len(s) != 32 || strings.ContainsAny(s, "ABCDEF") {
 		return id, fmt.Errorf("identifier of %d bytes is not 32 lower-case hexadecimal digits", len(s))
 	}
 	_, err = hex.Decode(id[:], []byte(s))

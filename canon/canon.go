@@ -29,9 +29,6 @@ const SaltSize = 32
 // MaxLeaf is the longest leaf in bytes that [ParseLeaf] reads; the longest that [AppendLeaf] writes is shorter.
 const MaxLeaf = 512
 
-// captureLayout is the spelling of the capture time: UTC, always milliseconds.
-const captureLayout = "2006-01-02T15:04:05.000Z"
-
 // Commitment is what stands for one field in the leaf.
 type Commitment struct {
 	Name string
@@ -87,7 +84,9 @@ func AppendLeaf(dst []byte, l Leaf) []byte {
 	dst = append(dst, "\nsource "...)
 	dst = append(dst, l.Source...)
 	dst = append(dst, "\ncaptured "...)
-	dst = l.Captured.UTC().AppendFormat(dst, captureLayout)
+	dst = l.Captured.UTC().AppendFormat(dst, time.RFC3339) // package time has a short way for it; always milliseconds
+	ms := l.Captured.Nanosecond() / int(time.Millisecond)
+	dst = append(dst[:len(dst)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 	dst = append(dst, "\nrecord "...)
 	dst = hex.AppendEncode(dst, l.Record[:])
 	dst = append(dst, "\nstream "...)
@@ -117,54 +116,55 @@ func ParseLeaf(text []byte) (Leaf, error) {
 	if len(text) > MaxLeaf {
 		return l, fmt.Errorf("leaf of %d bytes is longer than %d", len(text), MaxLeaf)
 	}
-	lines := strings.Split(string(text), "\n")
-	if len(lines) != 8 || lines[7] != "" || lines[0] != "guia.leaf/v1" {
+	version, rest, _ := strings.Cut(string(text), "\n")
+	if version != "guia.leaf/v1" {
 		return l, fmt.Errorf("leaf is not the seven lines of guia.leaf/v1")
 	}
-	words := [7][]string{}
-	for i, name := range [7]string{"", "type", "source", "captured", "record", "stream", "fields"} {
-		if i == 0 {
-			continue
+	var values [6]string
+	for i, name := range [...]string{"type ", "source ", "captured ", "record ", "stream ", "fields "} {
+		line, after, ended := strings.Cut(rest, "\n")
+		value, named := strings.CutPrefix(line, name)
+		if !ended || !named {
+			return l, fmt.Errorf("leaf line %d is not a %q line", i+2, name[:len(name)-1])
 		}
-		words[i] = strings.Split(lines[i], " ")
-		want := 2
-		if i >= 5 {
-			want = 3
-		}
-		if len(words[i]) != want || words[i][0] != name {
-			return l, fmt.Errorf("leaf line %d is not a %q line", i+1, name)
-		}
+		values[i], rest = value, after
 	}
+	if rest != "" {
+		return l, fmt.Errorf("leaf is not the seven lines of guia.leaf/v1")
+	}
+	streamName, count, _ := strings.Cut(values[4], " ")
+	fields, sum, _ := strings.Cut(values[5], " ")
 	var err error
-	if l.Type, err = guia.ParseType(words[1][1]); err != nil {
+	if l.Type, err = guia.ParseType(values[0]); err != nil {
 		return l, err
 	}
-	if l.Source, err = guia.ParseSourceName(words[2][1]); err != nil {
+	if l.Source, err = guia.ParseSourceName(values[1]); err != nil {
 		return l, err
 	}
-	if l.Captured, err = time.Parse(captureLayout, words[3][1]); err != nil {
-		return l, fmt.Errorf("leaf capture time %.40q is not UTC with milliseconds", words[3][1])
+	if l.Captured, err = time.Parse(time.RFC3339Nano, values[2]); err != nil { // of which there are more spellings; see below
+		return l, fmt.Errorf("leaf capture time %.40q is not UTC with milliseconds", values[2])
 	}
-	record, err := guia.ParseID16(words[4][1])
+	record, err := guia.ParseID16(values[3])
 	if err != nil {
 		return l, fmt.Errorf("leaf record: %w", err)
 	}
-	stream, err := guia.ParseID16(words[5][1])
+	stream, err := guia.ParseID16(streamName)
 	if err != nil {
 		return l, fmt.Errorf("leaf stream: %w", err)
 	}
 	l.Record, l.Stream = record, stream
-	if l.Count, err = strconv.ParseUint(words[5][2], 10, 63); err != nil || l.Count == 0 {
-		return l, fmt.Errorf("leaf stream counter %.40q is not a number from 1", words[5][2])
+	if l.Count, err = strconv.ParseUint(count, 10, 63); err != nil || l.Count == 0 {
+		return l, fmt.Errorf("leaf stream counter %.40q is not a number from 1", count)
 	}
-	if l.FieldCount, err = strconv.Atoi(words[6][1]); err != nil || l.FieldCount < 0 || l.FieldCount > guia.MaxFields {
-		return l, fmt.Errorf("leaf field count %.40q is not a number up to %d", words[6][1], guia.MaxFields)
+	if l.FieldCount, err = strconv.Atoi(fields); err != nil || l.FieldCount < 0 || l.FieldCount > guia.MaxFields {
+		return l, fmt.Errorf("leaf field count %.40q is not a number up to %d", fields, guia.MaxFields)
 	}
-	sum, err := hex.DecodeString(words[6][2])
-	if err != nil || len(sum) != sha256.Size {
+	if len(sum) != hex.EncodedLen(sha256.Size) {
 		return l, fmt.Errorf("leaf fields hash is not 64 hexadecimal digits")
 	}
-	copy(l.FieldsHash[:], sum)
+	if _, err := hex.Decode(l.FieldsHash[:], []byte(sum)); err != nil {
+		return l, fmt.Errorf("leaf fields hash is not 64 hexadecimal digits")
+	}
 	// One meaning has one spelling: upper-case digits, leading zeros and plus signs end here.
 	if !bytes.Equal(AppendLeaf(make([]byte, 0, MaxLeaf), l), text) {
 		return l, fmt.Errorf("leaf is not in its canonical spelling")
