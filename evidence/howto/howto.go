@@ -32,32 +32,45 @@ const (
 // width is the length of a line of text; a Chinese character takes two places.
 const width = 92
 
-// Text returns the content of HOW-TO-VERIFY.txt. It is the same for every bundle of a release.
+// languages are those of the text, in its order.
+var languages = []lang.Language{lang.TraditionalChinese, lang.Portuguese, lang.English}
+
+// Text returns the content of HOW-TO-VERIFY.txt, which begins with the line where each language begins. It is the same for every bundle
+// of a release.
 func Text() []byte {
-	var b bytes.Buffer
-	for i, l := range []lang.Language{lang.TraditionalChinese, lang.Portuguese, lang.English} {
+	var where, parts bytes.Buffer
+	before := len(languages) + 2 // the lines that say where, and an empty one; lines count from 1
+	for i, l := range languages {
 		if i > 0 {
-			b.WriteString("\n\n")
+			parts.WriteString("\n\n")
 		}
-		title := lang.Text(l, "howto.title")
-		b.WriteString(title + "\n" + strings.Repeat("=", places(title)) + "\n")
-		for _, key := range []string{"howto.what", "howto.need", "howto.steps", "howto.answer", "howto.proves", "howto.not"} {
-			b.WriteByte('\n')
-			for paragraph := range strings.SplitSeq(lang.Text(l, key), "\n") {
-				wrap(&b, "", paragraph)
-			}
-		}
-		b.WriteString("\n" + Begin + "\n")
-		for line := range strings.Lines(commands) {
-			if step, ok := strings.CutPrefix(line, "#: "); ok {
-				wrap(&b, "# ", lang.Text(l, "howto.step."+strings.TrimSpace(step)))
-			} else {
-				b.WriteString(line)
-			}
-		}
-		b.WriteString(End + "\n")
+		line := before + bytes.Count(parts.Bytes(), []byte("\n"))
+		where.WriteString(lang.Text(l, "howto.where", line, lang.Text(l, "howto.title")) + "\n")
+		part(&parts, l)
 	}
-	return b.Bytes()
+	where.WriteByte('\n')
+	return append(where.Bytes(), parts.Bytes()...)
+}
+
+// part writes the text in one language.
+func part(b *bytes.Buffer, l lang.Language) {
+	title := lang.Text(l, "howto.title")
+	b.WriteString(title + "\n" + strings.Repeat("=", places(title)) + "\n")
+	for _, key := range []string{"howto.what", "howto.need", "howto.steps", "howto.answer", "howto.proves", "howto.not"} {
+		b.WriteByte('\n')
+		for paragraph := range strings.SplitSeq(lang.Text(l, key), "\n") {
+			wrap(b, "", paragraph)
+		}
+	}
+	b.WriteString("\n" + Begin + "\n")
+	for line := range strings.Lines(commands) {
+		if step, ok := strings.CutPrefix(line, "#: "); ok {
+			wrap(b, "# ", lang.Text(l, "howto.step."+strings.TrimSpace(step)))
+		} else {
+			b.WriteString(line)
+		}
+	}
+	b.WriteString(End + "\n")
 }
 
 // places is how wide a text is on the screen.

@@ -23,10 +23,7 @@ import (
 	"guia/proof"
 )
 
-var (
-	languages = []lang.Language{lang.TraditionalChinese, lang.Portuguese, lang.English}
-	origin    = "guia.invalid/log/00112233445566778899aabbccddeeff"
-)
+const origin = "guia.invalid/log/00112233445566778899aabbccddeeff"
 
 // recipes extracts the commands of each section from the text, as a reader would.
 func recipes(t testing.TB) (scripts []string) {
@@ -47,6 +44,18 @@ func recipes(t testing.TB) (scripts []string) {
 		t.Fatalf("%d sections, want %d", len(scripts), len(languages))
 	}
 	return scripts
+}
+
+// TestTheFirstLinesSayWhereEachLanguageIs wants each of the first lines to name the line of its heading.
+func TestTheFirstLinesSayWhereEachLanguageIs(t *testing.T) {
+	lines := strings.Split(string(Text()), "\n")
+	for i, l := range languages {
+		title := lang.Text(l, "howto.title")
+		at := slices.Index(lines, title)
+		if want := lang.Text(l, "howto.where", at+1, title); at < 0 || lines[i] != want {
+			t.Errorf("line %d says %q, want %q", i+1, lines[i], want)
+		}
+	}
 }
 
 func TestSectionsHaveTheSameCommands(t *testing.T) {
