@@ -27,7 +27,7 @@ import (
 // Called again it adds what is new. Full tiles never change and are not written again; partial tiles stay until the full one is
 // there, because somebody may still be reading with an older checkpoint. The checkpoint is replaced last: at any moment, also after a
 // crash, everything that the checkpoint in dir speaks of is there. An export of another log, or of a history that this ledger is not
-// the continuation of, is refused and left alone (conflict, damaged).
+// the continuation of, is refused and left alone (conflict, damaged); so is a folder that holds other files and no export (conflict).
 func Export(ctx context.Context, d *directory.Directory, actor guia.Actor, dir string, tell func(done, of int64)) (size int64, err error) {
 	x := &export{ctx: ctx, l: d.Ledger, actor: actor, dir: dir, dirs: map[string]bool{}, meter: meter{tell: tell}}
 	if err := x.record(func(*ledger.Tx) error { return nil }); err != nil {
@@ -113,7 +113,7 @@ func (x *export) run(note []byte, before, size int64) error {
 func (x *export) exported(now proof.Checkpoint) (int64, error) {
 	note, err := os.ReadFile(filepath.Join(x.dir, noteName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, x.ours()
 	}
 	if err != nil {
 		return 0, guia.RefuseCause(guia.Blocked, err, "directory.unreadable", x.dir)
@@ -133,6 +133,21 @@ func (x *export) exported(now proof.Checkpoint) (int64, error) {
 		return 0, guia.Refuse(guia.Damaged, "archive.export_differs", old.Size)
 	}
 	return old.Size, nil
+}
+
+// ours refuses a folder without a checkpoint that holds anything but what an interrupted export leaves: a web server would give it to
+// everybody.
+func (x *export) ours() error {
+	entries, err := os.ReadDir(x.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return guia.RefuseCause(guia.Blocked, err, "directory.unreadable", x.dir)
+	}
+	for _, e := range entries {
+		if e.Name() != "tile" && !durable.IsTemp(e.Name()) {
+			return guia.Refuse(guia.Conflict, "archive.export_other", x.dir, e.Name(), len(entries))
+		}
+	}
+	return nil
 }
 
 // export is a directory of tiles being written.
