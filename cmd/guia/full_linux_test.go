@@ -130,6 +130,9 @@ func (d *smallDisk) look(free int) {
 		d.fill(free)
 		out, errOut, code := d.guia(args...)
 		fmt.Printf("%4d KiB free: %v: %d %s\n", free, args, code, firstLine(errOut))
+		if n := strings.Count(out+errOut, "The disk is full"); n > 1 {
+			d.fault("%d KiB free: %v: it is said %d times that the disk is full: %s %s", free, args, n, out, errOut)
+		}
 		switch args[0] {
 		case "check", "version", "verify":
 			if code != 0 || args[0] == "check" && !strings.Contains(out, "Clean") {
@@ -150,6 +153,11 @@ func (d *smallDisk) look(free int) {
 			d.fault("%d KiB free: %v: %d events of %d are left", free, args, n, d.events)
 		}
 	}
+	d.fill(0) // not even the recovery key of another directory
+	if _, errOut, code := d.guia("init", "--dir", filepath.Join(d.root, "other")); code != 1 || !strings.Contains(errOut, "The disk is full") {
+		d.fault("init on a full disk: exit code %d: %s", code, errOut)
+	}
+	d.ok(os.Remove(filepath.Join(d.root, "ballast")))
 	if out := d.must("search", "contract", "--limit", "1"); !strings.Contains(out, "of 50") && !strings.Contains(out, "of 100") {
 		d.fault("with room again: %s", out)
 	}

@@ -80,6 +80,10 @@ func (p *program) init(ctx context.Context, login string, recipients []string) (
 	if err != nil {
 		return err
 	}
+	reserved := int64(0) // less on a disk that has no room
+	if info, err := os.Stat(d.Main.Path() + "-wal"); err == nil {
+		reserved = info.Size()
+	}
 	if p.json {
 		return p.emit(struct {
 			Directory string `json:"directory"`
@@ -88,13 +92,15 @@ func (p *program) init(ctx context.Context, login string, recipients []string) (
 			VKey      string `json:"vkey"`
 			Recovery  string `json:"recovery_key,omitempty"`
 			Escrow    string `json:"escrow"`
-		}{p.path, login, d.Ledger.Origin(), keys[0].VKey, recovery, escrow})
+			Reserved  int64  `json:"reserved_bytes"` // for the write-ahead log
+		}{p.path, login, d.Ledger.Origin(), keys[0].VKey, recovery, escrow, reserved})
 	}
 	if p.quiet {
 		p.print(keys[0].VKey + "\n")
 		return nil
 	}
 	p.say("init.done", p.path, login)
+	p.say("init.reserved", lang.Bytes(reserved), filepath.Base(d.Main.Path())+"-wal")
 	p.print("\n")
 	p.say("init.vkey")
 	p.print("  " + keys[0].VKey + "\n\n")

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"guia"
+	"guia/durable"
 	"guia/lang"
 )
 
@@ -23,12 +24,13 @@ type program struct {
 	holder   *holder // the data directory is open in this process for somebody else already: we are a guest
 	broken   error   // stdout does not take any more
 
-	path   string // the data directory
-	as     string
-	reason string
-	json   bool
-	quiet  bool
-	checks bool // the command is check
+	path       string // the data directory
+	as         string
+	reason     string
+	json       bool
+	quiet      bool
+	checks     bool   // the command is check
+	reasonSaid string // the key of the reason that was said last
 }
 
 // The exit codes.
@@ -142,6 +144,8 @@ func (p *program) describe(ctx context.Context, err error) (s said, code int) {
 		}
 	case interrupted(ctx, err):
 		s = said{Kind: "interrupted", Key: "cmd.interrupted", Message: p.text("cmd.interrupted")}
+	case durable.IsFull(err):
+		s = said{Kind: guia.Blocked.String(), Key: "db.full", Message: p.text("db.full"), Cause: err.Error()}
 	default:
 		s = said{Kind: "failed", Key: "cmd.failed", Message: p.text("cmd.failed", err.Error())}
 	}

@@ -122,6 +122,9 @@ func (p *program) hold(ctx context.Context, h *holder, looking bool, fn func(con
 	server.close(func(guests int64) { p.note("cmd.waiting", guests) })
 	closing := errors.Join(h.followers.close(), h.Close(ctx))
 	if guia.KindOf(closing) == guia.Blocked { // no room for the last checkpoint; the command has done its work
+		if err != nil && p.sameReason(ctx, err, closing) { // or has failed for that reason, which is said once
+			return err
+		}
 		if looking {
 			p.note("cmd.closed_blocked", p.why(ctx, closing))
 			return err
@@ -131,10 +134,21 @@ func (p *program) hold(ctx context.Context, h *holder, looking bool, fn func(con
 	return errors.Join(err, closing)
 }
 
-// why says why something is not as it should be, in one sentence and what the system said.
+// why says why something is not as it should be, in one sentence and what the system said; the same reason only once.
 func (p *program) why(ctx context.Context, err error) string {
 	s, _ := p.describe(ctx, err)
+	if s.Key == p.reasonSaid {
+		return p.text("cmd.same_reason")
+	}
+	p.reasonSaid = s.Key
 	return s.String()
+}
+
+// sameReason reports whether two errors are put into the same words.
+func (p *program) sameReason(ctx context.Context, one, other error) bool {
+	a, _ := p.describe(ctx, one)
+	b, _ := p.describe(ctx, other)
+	return a.Key == b.Key
 }
 
 func (p *program) work(ctx context.Context, h *holder, fn func(context.Context, *session) error) error {
