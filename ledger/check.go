@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -52,48 +54,73 @@ type CheckReport struct {
 	Forgotten                                int64 // slots whose keys were destroyed on purpose
 	Findings                                 []Finding
 
-	unmatched []int64 // sizes of the signed checkpoints that do not match the leaves
-	good      int64   // size of the last one before them that does
-	unlike    bool    // the root of the leaves is not that of the head
+	leaves    spans          // leaves that are missing, or are not what they were
+	suspects  spans          // leaves that a tile does not agree with: they are among those above, or the tile is what is damaged
+	tiles     [][2]int64     // level and index of the tiles that do not agree with the leaves
+	holes     []Finding      // counters of streams that do not go on; those of damaged leaves follow from them
+	kinds     map[string]int // how many findings of each key there are
+	unmatched []int64        // sizes of the signed checkpoints that do not match the leaves
+	good      int64          // size of the last one before them that does
 }
 
-// mostFindings is where a report stops: the directory is damaged, and more lines do not make it clearer.
+// mostFindings is how many findings of one key a report has: the directory is damaged, and more lines do not make it clearer. Those of
+// another key are told all the same.
 const mostFindings = 1000
 
-// find adds a finding. What holds for events in a row is one.
+// find adds a finding unless it follows from a damaged leaf. What holds for events in a row is one.
 func (r *CheckReport) find(f Finding) {
+	if f.HasSeq && !f.leaf && r.leaves.cover(f.Seq, f.until()) {
+		return
+	}
+	if f.leaf {
+		r.leaves.add(f.Seq, f.until())
+	}
 	if n := len(r.Findings); n > 0 && f.HasSeq {
 		if last := &r.Findings[n-1]; last.HasSeq && last.Key == f.Key && last.Field == f.Field && last.until()+1 == f.Seq && last.Key != "check.stream_hole" {
 			last.Last = f.until()
 			return
 		}
 	}
-	if len(r.Findings) < mostFindings {
+	if r.kinds == nil {
+		r.kinds = map[string]int{}
+	}
+	if r.kinds[f.Key]++; r.kinds[f.Key] <= mostFindings {
 		r.Findings = append(r.Findings, f)
 	}
 }
 
-// broken reports whether a leaf from first to before end was found wanting.
-func (r *CheckReport) broken(first, end guia.Seq) bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.leaf && f.Seq < end && f.until() >= first })
+// suspect notes a leaf that a tile does not agree with, unless it is known to be damaged.
+func (r *CheckReport) suspect(seq guia.Seq) {
+	if !r.leaves.cover(seq, seq) {
+		r.suspects.add(seq, seq)
+	}
 }
 
-// condense lets one damage be one finding: what follows from a leaf that is not what it was is said with it or not at all.
-func (r *CheckReport) condense() {
-	r.foldShort()
-	if !r.unlike { // every leaf is as it was, and where a tile does not agree it is the tile
-		r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Key == "check.leaf_differs" })
-	}
-	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool {
-		if f.Key == "check.tile_differs" {
-			width := int64(1) << (proof.TileHeight * (f.Args[0].(int) + 1))
-			first := f.Args[1].(int64) * width
-			return r.broken(guia.Seq(first), guia.Seq(first+width))
+// settle decides, when all leaves were walked, what is damaged where leaves and tiles do not agree: the leaves when the root is another one
+// too (unlike), else the tiles. What follows from a damaged leaf is not told again.
+func (r *CheckReport) settle(unlike bool) {
+	if unlike {
+		damaged := union(r.leaves, r.suspects)
+		r.leaves = nil
+		for _, s := range r.suspects {
+			r.find(Finding{Seq: s.first, Last: s.last, HasSeq: true, leaf: true, Key: "check.leaf_differs", Args: []any{uint64(s.first)}})
 		}
-		return f.HasSeq && slices.ContainsFunc(r.Findings, func(leaf Finding) bool {
-			return leaf.leaf && (!f.leaf || f.Key == "check.leaf_differs" && leaf.Key != f.Key) && leaf.Seq <= f.Seq && f.until() <= leaf.until()
-		})
-	})
+		r.leaves = damaged
+	}
+	for _, hole := range r.holes {
+		r.find(hole)
+	}
+	for _, t := range r.tiles {
+		width := guia.Seq(1) << (proof.TileHeight * (t[0] + 1))
+		if first := guia.Seq(t[1]) * width; !r.leaves.touch(first, first+width) {
+			r.find(Finding{Key: "check.tile_differs", Args: []any{int(t[0]), t[1]}})
+		}
+	}
+	r.holes, r.tiles, r.suspects = nil, nil, nil
+}
+
+// condense tells with the damaged leaf from which it follows that signed checkpoints do not match.
+func (r *CheckReport) condense() {
 	if len(r.unmatched) == 0 {
 		return
 	}
@@ -108,16 +135,54 @@ func (r *CheckReport) condense() {
 	r.Findings[at].Unmatched, r.Findings[at].FirstUnmatched = len(r.unmatched), first
 }
 
-// foldShort lets a head that speaks of too few events be one finding, not also one of each counter, checkpoint and root beside it.
-func (r *CheckReport) foldShort() {
-	short := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Key == "check.entries_short" })
-	if short < 0 {
+// spans are events in a row, ascending and apart from each other.
+type spans []span
+
+type span struct{ first, last guia.Seq }
+
+// add appends a span that begins no earlier than the last.
+func (s *spans) add(first, last guia.Seq) {
+	if n := len(*s); n > 0 && first <= (*s)[n-1].last+1 {
+		(*s)[n-1].last = max((*s)[n-1].last, last)
 		return
 	}
-	first := r.Findings[short]
-	follows := map[string]bool{"check.entries_short": true, "check.head_differs": true, "check.checkpoint_beyond": true, "check.stream_count": true, "check.tiles_count": true}
-	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return follows[f.Key] })
-	r.Findings = slices.Insert(r.Findings, min(short, len(r.Findings)), first)
+	*s = append(*s, span{first, last})
+}
+
+// upTo returns the last span that begins at seq or before it.
+func (s spans) upTo(seq guia.Seq) (span, bool) {
+	n, found := slices.BinarySearchFunc(s, seq, func(one span, seq guia.Seq) int { return cmp.Compare(one.first, seq) })
+	if found {
+		return s[n], true
+	}
+	if n == 0 {
+		return span{}, false
+	}
+	return s[n-1], true
+}
+
+// cover reports whether all events from first to last are in the spans.
+func (s spans) cover(first, last guia.Seq) bool {
+	one, ok := s.upTo(first)
+	return ok && one.last >= last
+}
+
+// touch reports whether an event from first to before end is in the spans.
+func (s spans) touch(first, end guia.Seq) bool {
+	if end == 0 {
+		return false
+	}
+	one, ok := s.upTo(end - 1)
+	return ok && one.last >= first
+}
+
+func union(a, b spans) (all spans) {
+	both := slices.Concat(a, b)
+	slices.SortFunc(both, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	for _, one := range both {
+		all.add(one.first, one.last)
+	}
+	return all
 }
 
 // Check recomputes the tree from every leaf and compares it with the stored tiles, the head and every signed checkpoint; counts
@@ -133,8 +198,11 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	if o.See == nil {
 		o.See = func(*guia.Event) error { return nil }
 	}
-	walk := treeWalk{counts: map[guia.StreamID]uint64{}, states: stateWatch{}}
-	err := l.checkTree(ctx, size, &walk, &r, o.Progress)
+	walk := treeWalk{counts: map[guia.StreamID]uint64{}, states: stateWatch{}, head: size}
+	size, err := l.endOfLeaves(ctx, size, &r)
+	if err == nil {
+		err = l.checkTree(ctx, size, &walk, &r, o.Progress)
+	}
 	if err == nil && !o.Quick {
 		err = l.checkRows(ctx, size, walk.states, &r, o)
 	}
@@ -148,8 +216,31 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	return r, nil
 }
 
+// endOfLeaves returns where the leaves end that follow each other from the end of the tree: there, unless the head speaks of too few
+// events. That is one finding; the rest is compared with all leaves.
+func (l *Ledger) endOfLeaves(ctx context.Context, size guia.Seq, r *CheckReport) (guia.Seq, error) {
+	end := size
+	err := l.leaves(ctx, size, math.MaxInt64, func(seq guia.Seq, _ []byte) error {
+		if seq == end {
+			end++
+		}
+		return nil
+	})
+	if err != nil && guia.KindOf(err) != guia.Damaged { // damage behind the end: see checkNothingBehind
+		return size, err
+	}
+	now, err := l.StoredSize(ctx) // read after the leaves: it never lags behind them
+	if err != nil || now >= end {
+		return size, err
+	}
+	r.find(Finding{Key: "check.entries_short", Args: []any{uint64(end), uint64(now)}})
+	return end, nil
+}
+
 // treeWalk is what is counted while the leaves are walked.
 type treeWalk struct {
+	head   guia.Seq   // what the head said when the walk began: less than the size where it is short
+	root   proof.Hash // of the leaves up to there
 	counts map[guia.StreamID]uint64
 	states stateWatch
 	clock  int64  // the latest capture time since the clock jumped back, milliseconds
@@ -173,6 +264,9 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	}
 	builder := &proof.Builder{}
 	compare := func() { // the tree so far against checkpoints of this size
+		if builder.Size() == int64(walk.head) {
+			walk.root = builder.Root()
+		}
 		for len(checkpoints) > 0 && checkpoints[0].Size <= builder.Size() {
 			if c := checkpoints[0]; c.Size == builder.Size() && c.Root == builder.Root() {
 				if len(r.unmatched) == 0 {
@@ -185,7 +279,7 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		}
 	}
 	compare()
-	tiles := &tileWalk{ctx: ctx, l: l, r: r, size: size}
+	tiles := &tileWalk{ctx: ctx, l: l, r: r, size: walk.head}
 	var full []proof.Tile
 	each := func(seq guia.Seq, text []byte) error {
 		for want := guia.Seq(builder.Size()); want < seq; want++ {
@@ -235,21 +329,18 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 	if tiles.err != nil {
 		return tiles.err
 	}
-	switch end := guia.Seq(builder.Size()); {
-	case end < size:
+	if end := guia.Seq(builder.Size()); end < size {
 		walk.lost += uint64(size - end)
 		if !unread {
 			r.find(Finding{Seq: end, Last: size - 1, HasSeq: true, leaf: true, Key: "check.entry_missing"})
 		}
-	case end > size:
-		r.find(Finding{Key: "check.entries_short", Args: []any{uint64(end), uint64(size)}})
 	}
 	now, err := l.StoredSize(ctx)
 	if err != nil {
 		return err
 	}
 	for _, c := range checkpoints {
-		if c.Size > int64(now) {
+		if c.Size > int64(max(now, size)) {
 			r.find(Finding{Key: "check.checkpoint_beyond", Args: []any{c.Size, uint64(size)}})
 		}
 	}
@@ -274,7 +365,7 @@ func (w *treeWalk) see(text []byte, seq guia.Seq, r *CheckReport) {
 			w.counts[leaf.Stream] = leaf.Count
 			return
 		}
-		r.find(Finding{Seq: seq, HasSeq: true, Key: "check.stream_hole", Args: []any{uint64(seq), leaf.Stream.String(), leaf.Count, w.counts[leaf.Stream]}})
+		r.holes = append(r.holes, Finding{Seq: seq, HasSeq: true, Key: "check.stream_hole", Args: []any{uint64(seq), leaf.Stream.String(), leaf.Count, w.counts[leaf.Stream]}})
 		w.counts[leaf.Stream] = leaf.Count
 	}
 }
@@ -329,14 +420,14 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	if err := l.db.QueryRow(ctx, "SELECT size, root, clock FROM ledger_head WHERE one = 1").Scan(&head, &headRoot, &clock); err != nil {
 		return err
 	}
-	same := guia.Seq(head) == size
-	other := same && !bytes.Equal(headRoot, root[:])
-	r.unlike = other || len(r.unmatched) > 0
-	explained := len(r.unmatched) > 0 || r.broken(0, size)
-	if guia.Seq(head) < size || (other || same && clock != walk.clock) && !explained {
+	same, short := guia.Seq(head) == walk.head, walk.head < size
+	other := same && !bytes.Equal(headRoot, root[:]) && !bytes.Equal(headRoot, walk.root[:])
+	r.settle(other || len(r.unmatched) > 0)
+	explained := short || len(r.unmatched) > 0 || len(r.leaves) > 0
+	if guia.Seq(head) < walk.head || (other || same && clock != walk.clock) && !explained {
 		r.find(Finding{Key: "check.head_differs", Args: []any{head, uint64(size)}})
 	}
-	if err := l.checkNothingBehind(ctx, size, r); err != nil {
+	if err := l.checkNothingBehind(ctx, size, walk.head, r); err != nil {
 		return err
 	}
 	stored, err := l.streamCounts(ctx)
@@ -347,7 +438,7 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	if err != nil {
 		return err
 	}
-	quiet := now == size // nothing was committed before the counters were read
+	quiet := now == walk.head // nothing was committed before the counters were read
 	for name, count := range stored {
 		switch {
 		case count > counts[name] && walk.explains(count-counts[name]):
@@ -382,8 +473,9 @@ func (l *Ledger) streamCounts(ctx context.Context) (map[guia.StreamID]uint64, er
 	return stored, rows.Err()
 }
 
-// checkNothingBehind demands that no leaf, content or tile is stored beyond the end of the tree: it would be taken for the next one.
-func (l *Ledger) checkNothingBehind(ctx context.Context, size guia.Seq, r *CheckReport) error {
+// checkNothingBehind demands that no leaf, content or tile is stored beyond the end of the tree: it would be taken for the next one. was is
+// what the head said when the walk began.
+func (l *Ledger) checkNothingBehind(ctx context.Context, size, was guia.Seq, r *CheckReport) error {
 	return l.db.Snapshot(ctx, func(tx *sql.Tx) error {
 		var head, leaves int64
 		if err := tx.QueryRowContext(ctx, "SELECT size FROM ledger_head WHERE one = 1").Scan(&head); err != nil {
@@ -392,14 +484,14 @@ func (l *Ledger) checkNothingBehind(ctx context.Context, size guia.Seq, r *Check
 		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(first + count), 0) FROM ledger_leaf").Scan(&leaves); err != nil {
 			return err
 		}
-		if leaves > head {
+		if leaves > max(head, int64(size)) {
 			r.find(Finding{Key: "check.entries_short", Args: []any{leaves, head}})
 		}
 		var tiles int64
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ledger_tile").Scan(&tiles); err != nil {
 			return err
 		}
-		if guia.Seq(head) == size && tiles != r.Tiles {
+		if guia.Seq(head) == was && tiles != r.Tiles {
 			r.find(Finding{Key: "check.tiles_count", Args: []any{tiles, r.Tiles}})
 		}
 		return nil
@@ -432,7 +524,7 @@ func (w *tileWalk) compare(t proof.Tile) {
 		longer = now == w.size
 	}
 	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || longer {
-		w.r.find(Finding{Key: "check.tile_differs", Args: []any{t.Level, t.Index}})
+		w.r.tiles = append(w.r.tiles, [2]int64{int64(t.Level), t.Index})
 		w.nameLeaves(t, data)
 	}
 }
@@ -445,7 +537,7 @@ func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
 	}
 	for i, hash := range t.Hashes {
 		if seq := t.Index*proof.TileWidth + int64(i); i < len(stored.Hashes) && stored.Hashes[i] != hash {
-			w.r.find(Finding{Seq: guia.Seq(seq), HasSeq: true, leaf: true, Key: "check.leaf_differs", Args: []any{seq}})
+			w.r.suspect(guia.Seq(seq))
 		}
 	}
 }
@@ -502,7 +594,7 @@ func (l *Ledger) checkRows(ctx context.Context, size guia.Seq, states stateWatch
 	}
 	if now, err := l.StoredSize(ctx); err != nil {
 		return err
-	} else if stored > now {
+	} else if stored > max(now, size) {
 		r.find(Finding{Key: "check.entries_short", Args: []any{uint64(stored), uint64(now)}})
 	}
 	return l.checkOwners(ctx, owners, r)
@@ -636,11 +728,11 @@ func (l *Ledger) pageForCheck(ctx context.Context, first, end guia.Seq) ([]Entry
 	var findings []Finding
 	entries = entries[:0]
 	for seq := first; seq < end; seq++ {
-		e, err := l.Entry(ctx, seq)
+		one, err := l.page(ctx, seq, seq+1)
 		switch {
 		case err == nil:
-			entries = append(entries, e)
-		case guia.KindOf(err) == guia.Damaged || guia.KindOf(err) == guia.NotFound:
+			entries = append(entries, one...)
+		case guia.KindOf(err) == guia.Damaged:
 			findings = append(findings, *findingOf(seq, err))
 		default:
 			return nil, nil, err

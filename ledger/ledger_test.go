@@ -79,6 +79,8 @@ var checked sync.Map
 // damaged lists the tests that damage their directory, or say that it is another time.
 var damaged = map[string]string{
 	"TestDamagedContentDoesNotStopFollowers":          "a row",
+	"TestManyDisagreementsHideNoLaterDamage":          "tiles and a row",
+	"TestMoreThanAThousandOfOneKindHideNoOther":       "rows and a stream",
 	"TestTheClockJumpsBackAndItIsRecordedOnce":        "the clock",
 	"TestALogKeyThatIsNotTheOneInForceIsRefused":      "the key",
 	"TestAFailedChangeOfTheLogKeyGoesOnWithTheOldOne": "a trigger",
