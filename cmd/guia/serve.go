@@ -138,16 +138,18 @@ func (k *keeper) run(ctx context.Context) error {
 	defer k.dismiss()
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	var again time.Time
+	var again, lookAgain time.Time
 	for seen := guia.Seq(0); ; {
 		// Whoever changes a connection leaves an event.
-		if size := k.Ledger.Size(); size != seen {
-			if err := k.look(ctx); guia.KindOf(err) == guia.Damaged {
-				return err
-			} else if err != nil && ctx.Err() == nil {
-				k.trouble(ctx, "", "connections", err)
-			} else {
+		if size := k.Ledger.Size(); size != seen && time.Now().After(lookAgain) {
+			switch err := k.look(ctx); {
+			case err == nil:
 				seen = size
+			case guia.KindOf(err) == guia.Damaged:
+				return err
+			case ctx.Err() == nil:
+				k.trouble(ctx, "", "connections", err)
+				lookAgain = time.Now().Add(firstRetry)
 			}
 		}
 		if _, err := k.behind(); err != nil && time.Now().After(again) {

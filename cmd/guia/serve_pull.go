@@ -30,6 +30,9 @@ type worker struct {
 	stream    atomic.Pointer[dingtalk.Stream]   // nil when there is none
 	callback  atomic.Pointer[dingtalk.Callback] // likewise
 	receiving *sync.Mutex                       // held while something pushed is kept
+
+	mu     sync.Mutex
+	missed map[string]time.Time // feeds whose posts may be lost that were made before
 }
 
 // pulledFeed is a feed that is on, and when it is pulled again.
@@ -48,7 +51,7 @@ const (
 )
 
 func newWorker(k *keeper, c *intake.Connection, told [sha256.Size]byte) *worker {
-	w := &worker{keeper: k, c: *c, told: told, ended: make(chan struct{}), receiving: &k.receiving}
+	w := &worker{keeper: k, c: *c, told: told, ended: make(chan struct{}), receiving: &k.receiving, missed: map[string]time.Time{}}
 	var set tenantSettings
 	_ = json.Unmarshal(c.Settings, &set) // whoever calls the tenant says so
 	w.corp = set.Corp
@@ -107,7 +110,7 @@ func (w *worker) next(now time.Time) (f *pulledFeed, isLost bool) {
 		if !now.Before(f.due) {
 			return f, false
 		}
-		if _, is := lost[f.on.Name]; is && !now.Before(f.again) {
+		if lost[f.on.Name] && !now.Before(f.again) {
 			return f, true
 		}
 	}

@@ -71,19 +71,56 @@ func (w *worker) attempt(ctx context.Context) error {
 	}
 	defer client.Close()
 	if how == pushCallback {
-		h, err := dingtalk.NewCallback(client, dingtalk.CallbackOptions{PushOptions: opt, Token: dingtalk.Secret(secret.Token), Key: dingtalk.Secret(secret.Key)})
-		if err != nil {
-			return err
-		}
-		w.callback.Store(h)
-		w.log.Info("callback", slog.String("connection", w.c.Name), slog.String("path", callbackPath+w.c.Name))
-		<-ctx.Done()
-		w.callback.Store(nil)
+		err = w.answer(ctx, client, opt, &secret)
 	} else {
 		err = w.listen(ctx, client, opt)
 	}
 	ending := context.WithoutCancel(ctx)
 	return errors.Join(err, w.endImports(ending, opt.Feeds), client.KeepUsage())
+}
+
+// answer lets posts of DingTalk's be received until ctx ends. What was posted while nobody answered is lost: DingTalk tries for a minute.
+func (w *worker) answer(ctx context.Context, client *dingtalk.Client, opt dingtalk.PushOptions, secret *tenantSecret) error {
+	h, err := dingtalk.NewCallback(client, dingtalk.CallbackOptions{PushOptions: opt, Token: dingtalk.Secret(secret.Token), Key: dingtalk.Secret(secret.Key)})
+	if err != nil {
+		return err
+	}
+	place := w.pushedFeed("", "")
+	since, err := w.Intake.Until(ctx, place)
+	if err == nil && !since.IsZero() {
+		now := time.Now()
+		w.log.Warn("missing", slog.String("connection", w.c.Name), slog.Time("from", since), slog.Time("to", now))
+		w.miss(opt.Feeds, now)
+		err = h.Lost(ctx, since, now)
+	}
+	if err != nil {
+		return err
+	}
+	w.callback.Store(h)
+	defer w.callback.Store(nil)
+	w.log.Info("callback", slog.String("connection", w.c.Name), slog.String("path", callbackPath+w.c.Name))
+	tick := time.NewTicker(sinceEvery)
+	defer tick.Stop()
+	for {
+		if err := w.Intake.KeepUntil(context.WithoutCancel(ctx), place, time.Now()); err != nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// miss notes that events of feeds may be lost that happened before a moment.
+func (w *worker) miss(feeds []string, before time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range feeds {
+		if slices.Contains(dingtalk.Feeds(), name) {
+			w.missed[name] = before
+		}
+	}
 }
 
 // listen receives the Stream until ctx ends.
@@ -200,17 +237,17 @@ func (w *worker) endImports(ctx context.Context, feeds []string) error {
 	return nil
 }
 
-// lost are the feeds of which events may have been lost and that a round makes up for, with the time at which the round begins at the
-// earliest.
-func (w *worker) lost() map[string]time.Time {
-	stream := w.stream.Load()
-	if stream == nil {
-		return nil
+// lost are the feeds of which events may have been lost and that a round makes up for.
+func (w *worker) lost() map[string]bool {
+	lost := map[string]bool{}
+	w.mu.Lock()
+	for name := range w.missed {
+		lost[name] = true
 	}
-	lost := map[string]time.Time{}
-	for _, m := range stream.Missing() {
-		if m.Pulled {
-			lost[m.Feed] = m.To
+	w.mu.Unlock()
+	if stream := w.stream.Load(); stream != nil {
+		for _, m := range stream.Missing() {
+			lost[m.Feed] = lost[m.Feed] || m.Pulled
 		}
 	}
 	return lost
@@ -221,8 +258,12 @@ func (w *worker) madeUp(feed string, began time.Time) bool {
 	if stream := w.stream.Load(); stream != nil {
 		stream.MadeUp(feed, began)
 	}
-	_, is := w.lost()[feed]
-	return !is
+	w.mu.Lock()
+	if before, is := w.missed[feed]; is && !began.Before(before) {
+		delete(w.missed, feed)
+	}
+	w.mu.Unlock()
+	return !w.lost()[feed]
 }
 
 // callbackPath and the name of a connection is where DingTalk posts to, through a proxy that speaks TLS.

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -18,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"guia"
 	"guia/dingtalktest"
 )
 
@@ -199,6 +202,13 @@ func TestServePullsWhatIsDueAndAnswersMeanwhile(t *testing.T) {
 	}
 	if n := s.metric(`guia_source_last_success_timestamp_seconds{connection="dingtalk",feed="attendance"}`); n == "" {
 		t.Error("no time of the last success")
+	}
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid)); err == nil { // on Linux
+		var kilobytes int
+		_, after, _ := strings.Cut(string(status), "VmRSS:")
+		if _, err := fmt.Sscan(after, &kilobytes); err != nil || kilobytes > 100_000 {
+			t.Errorf("it takes %d kB: %v", kilobytes, err)
+		}
 	}
 	// Other commands are carried out meanwhile, also those that change something.
 	boss := c.Cast()["admin"]
@@ -411,8 +421,90 @@ func TestPostsOfDingTalkAreKeptWhereTheStreamCannotBe(t *testing.T) {
 	if code := s.stop(); code != codeDone {
 		t.Errorf("exit code %d\n%s", code, s.log())
 	}
-	c.onceEach("")
+	if n := c.onceEach("gap/stream/"); n != 0 {
+		t.Errorf("%d gaps before anything was missed", n)
+	}
+	s = c.serve()
+	s.until(`"msg":"missing"`)
+	s.becomes(kept("events", "push"), "1") // while the program was stopped, nobody answered
+	s.stop()
+	if n := c.onceEach("gap/stream/"); n != 1 {
+		t.Errorf("%d gaps", n)
+	}
 	if strings.Contains(c.must("source", "list", "--json")+s.log(), key) {
 		t.Error("the key was shown")
+	}
+}
+
+func TestWhatServeIsRefusedIsToldAndTheRestGoesOn(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("attendance", "meetings", "drive", "roster")
+	c.Revoke(c.App().Key, "qyapi_get_attendance_data")
+	c.Spend(5_000, 0) // what costs nothing is read all the same
+	if err := os.WriteFile(filepath.Join(c.root, "other.txt"), []byte("another-secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := c.serve()
+	s.until(`"msg":"trouble"`, `"feed":"attendance"`, `"kind":"permission"`, `"key":"dingtalk.permission"`, "qyapi_get_attendance_data")
+	s.until(`"msg":"round"`, `"feed":"roster"`)
+	s.until(`"msg":"trouble"`, `"feed":"meetings"`, `"key":"dingtalk.quota"`)
+	s.until(`"msg":"deferred"`, `"feed":"drive"`, `"why":"spent"`)
+	s.becomes(`guia_errors_total{connection="dingtalk",kind="permission"}`, "1")
+	s.becomes(`guia_source_calls_left{connection="dingtalk"}`, "0")
+	if n := s.metric(`guia_source_deferred{connection="dingtalk",job="drive",why="spent"}`); n == "" {
+		t.Error("no number says that something waits")
+	}
+	c.must("source", "add", "dingtalk", "--secret-file", "other.txt") // what a running program goes by can be changed
+	s.until(`"msg":"trouble"`, `"kind":"credentials"`)
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+}
+
+func TestServeIsNoGuestOfAnotherCommand(t *testing.T) {
+	p := newProgram(env{getenv: func(string) string { return "" }})
+	p.holder = &holder{}
+	err := p.reside(t.Context(), func(context.Context, *session) error { return nil })
+	if guia.KindOf(err) != guia.Held {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSoakAServerThatIsKilledAgainAndAgain kills the program at moments that nobody chose, while events are pushed and feeds pulled.
+func TestSoakAServerThatIsKilledAgainAndAgain(t *testing.T) {
+	if os.Getenv("GUIA_SOAK") != "1" {
+		t.Skip("GUIA_SOAK is not set: killing the program 30 times takes a minute; twice is always done")
+	}
+	c := simulate(t, dingtalktest.Options{History: 5})
+	c.on("directory", "attendance", "meetings", "events")
+	hired := map[string]bool{}
+	for n := range 30 {
+		s := c.serve()
+		at := len(c.Requests()) + n%7
+		for len(c.Requests()) < at {
+			runtime.Gosched()
+		}
+		if n%2 == 0 {
+			s.until(`"msg":"stream open"`)
+		}
+		hired[c.Join(1)] = true
+		s.kill()
+		c.Clock().Advance(time.Second)
+	}
+	s := c.serve()
+	s.until(`"msg":"stream open"`)
+	c.Clock().Advance(time.Minute)
+	s.until(`"feed":"directory"`, `"made_up":true`)
+	for _, feed := range []string{"attendance", "meetings"} {
+		s.until(`"feed":"` + feed + `"`)
+	}
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+	c.onceEach("")
+	for id := range hired {
+		if out := c.must("people", id, "--json"); !strings.Contains(out, id) {
+			t.Errorf("%s is not known", id)
+		}
 	}
 }

@@ -70,6 +70,12 @@ func NewCallback(c *Client, opt CallbackOptions) (*Callback, error) {
 // Counts say what became of posts.
 func (h *Callback) Counts() PushCounts { return h.box.counts() }
 
+// Lost keeps the fact that posts of that time may be lost, for the feeds that are on and that no call makes up for; it returns when that is
+// durable. Whoever was not there to answer knows from when to when.
+func (h *Callback) Lost(ctx context.Context, from, to time.Time) error {
+	return h.box.lost(ctx, from, to, "nobody answered the posts of DingTalk: events may be lost")
+}
+
 // errPost is a post that DingTalk did not make.
 var errPost = errors.New("not signed by DingTalk for this application")
 
