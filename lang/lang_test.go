@@ -83,11 +83,13 @@ func TestOneTermForOneThing(t *testing.T) {
 		TraditionalChinese: {
 			"金鑰": "密鑰", "對應設定": "對映表", "紀錄": "記錄", "時期密鑰": "世代密鑰", "磚塊": "瓦片", "樹塊": "瓦片", "串流": "資料流", "損壞": "損毀", "受損": "損毀",
 			"隱去": "遮蓋", "抹除": "刪除", "發送者": "發送人", "批准": "核准", "摘要": "雜湊值",
+			"還原密鑰": "復原密鑰", "渠道": "途徑", "缺漏": "缺口", "實體名稱": "法人名稱", "本命令": "本指令", "什麼": "甚麼",
 		},
 		Portuguese: {
 			"irectório": "diretório", "director ": "diretor", " acto": "ato", "ctivar": "ativar", "ctivad": "ativad", "pasta de dados": "diretório de dados", "restaur": "repor", "papéis": "funções",
 			"um papel": "uma função", "chave de época": "chave da época", "cópia de custódia": "cópia em custódia", "em depósito": "em custódia", "cabeça": "topo", "série": "fluxo", "sequência": "fluxo",
 			"divulgad": "revelado", "retid": "ocultado", " capa": "folha de rosto", "descompact": "descomprimir", "captad": "capturado", "captação": "captura",
+			"do caso,": "do processo", "Falhas": "Lacunas", "posto atrás": "recuado", "Uso:": "Utilização:",
 		},
 	} {
 		for key, sentence := range catalogs[l]() {
