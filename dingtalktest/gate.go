@@ -36,7 +36,9 @@ func (t *Tenant) answer(w http.ResponseWriter, r *http.Request) {
 	case f == nil && old(r.URL.Path):
 		o := object{"errcode": 0, "errmsg": "ok", "request_id": request}
 		maps.Copy(o, reply)
-		reply = o
+		if reply = o; c.end.open { // gettoken
+			delete(o, "request_id")
+		}
 	case f == nil:
 	case f == unknownPath && !old(r.URL.Path):
 		reply = object{"errcode": 404, "errmsg": "请求的URI地址不存在"}
