@@ -95,13 +95,15 @@ const (
 	steady = time.Minute
 	// farewell is how long a connection is read that DingTalk is about to close; it says 10 seconds.
 	farewell = 15 * time.Second
+	// lastAnswers is how long the connection is kept open for acknowledgements after the context has ended.
+	lastAnswers = 5 * time.Second
 	// keepTime is how long keeping may take after the context has ended.
 	keepTime = 30 * time.Second
 )
 
 // Run receives until the context ends, or until something needs a person: key and secret are not accepted, a permission is missing, or
-// [PushOptions.Keep] failed, whose error is returned. When it returns, no goroutine of it is left, and what had been received is kept or
-// was not acknowledged. It is called once at a time.
+// [PushOptions.Keep] failed, whose error is returned. When it returns, no goroutine of it is left; what had been received is kept and was
+// acknowledged, or, when that could not be within seconds, was not acknowledged. It is called once at a time.
 func (s *Stream) Run(ctx context.Context) error {
 	s.mu.Lock()
 	busy := s.running
@@ -342,13 +344,27 @@ const (
 // serve reads a connection to its end. It returns an error only when something could not be kept; everything that was read is kept before
 // it returns. leave is called when the connection is about to end.
 func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, leave func()) error {
-	reading, stop := context.WithCancel(ctx)
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var unanswered atomic.Int64 // frames that were read and are not acknowledged
+	answered := func(n int) {
+		if unanswered.Add(-int64(n)) == 0 && ctx.Err() != nil {
+			stop()
+		}
+	}
+	// To the end belongs that what was read is kept and acknowledged: ending the reading closes the connection.
+	defer context.AfterFunc(ctx, func() {
+		if unanswered.Load() == 0 {
+			stop()
+			return
+		}
+		time.AfterFunc(lastAnswers, stop)
+	})()
 	frames := make(chan *frame, queued)
 	var full atomic.Bool // nothing more is read until something was kept
 	var kept error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if kept = s.keep(ctx, conn, peer, frames); kept != nil {
+		if kept = s.keep(ctx, reading, conn, peer, frames, answered); kept != nil {
 			stop()
 			for range frames { // the reader may wait
 			}
@@ -365,6 +381,7 @@ func (s *Stream) serve(ctx context.Context, conn *websocket.Conn, peer string, l
 		}
 		f := parseFrame(raw)
 		if f.isKept() {
+			unanswered.Add(1)
 			s.wait(1)
 		}
 		s.hear(conn)
@@ -416,9 +433,9 @@ func readFrame(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
 	return raw, err
 }
 
-// keep keeps frames, as many at once as there are, and then acknowledges them. A frame that was read is kept also when the connection or
-// the context ends.
-func (s *Stream) keep(ctx context.Context, conn *websocket.Conn, peer string, frames <-chan *frame) error {
+// keep keeps frames, as many at once as there are, and then acknowledges them as long as the connection is read. A frame that was read is
+// kept also when the connection or the context ends.
+func (s *Stream) keep(ctx, reading context.Context, conn *websocket.Conn, peer string, frames <-chan *frame, answered func(n int)) error {
 	for f := range frames {
 		batch, size := []*frame{f}, len(f.data)
 	more:
@@ -439,9 +456,10 @@ func (s *Stream) keep(ctx context.Context, conn *websocket.Conn, peer string, fr
 		s.wait(-len(batch))
 		for _, f := range batch { // only now
 			if f.message != "" {
-				_ = send(ctx, conn, f.done()) // without an answer it comes again and is known
+				_ = send(reading, conn, f.done()) // without an answer it comes again and is known
 			}
 		}
+		answered(len(batch))
 	}
 	return nil
 }

@@ -250,6 +250,24 @@ func TestWhatWasSaidIsKeptAlthoughTheConnectionBroke(t *testing.T) {
 	}
 }
 
+func TestWhatWasReceivedIsAcknowledgedWhenTheProgramEnds(t *testing.T) {
+	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
+	s := f.run(k)
+	l := f.link()
+	l.send(frameOf("m0", "user_add_org", "e0", exempted))
+	<-k.begun
+	s.stop()
+	for range 20 { // until then the connection lives
+		l.send(system("p", "ping", `{"opaque":"o"}`))
+		l.reply()
+	}
+	close(k.hold)
+	l.acked("m0")
+	if err := s.end(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func stacks() string {
 	b := make([]byte, 1<<20)
 	return string(b[:runtime.Stack(b, true)])
