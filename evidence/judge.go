@@ -89,6 +89,10 @@ func (r *redactor) judge(seq guia.Seq, header *guia.Header, fields []vault.Discl
 			}
 		}
 	}
+	if r.has("passage") {
+		text := joinChunks(fields)
+		text.withholdEncoded(&j, fields, WhyRule, r.passagesIn)
+	}
 	if r.has("person") {
 		r.known.judge(&j, header, fields)
 	}
@@ -97,6 +101,16 @@ func (r *redactor) judge(seq guia.Seq, header *guia.Header, fields []vault.Discl
 	}
 	j.withholdRepetitions(fields, r.searches())
 	return j
+}
+
+// passagesIn returns the rules whose passages stand in these texts of something.
+func (r *redactor) passagesIn(m *meaning, texts []string) (rules []int) {
+	for n, one := range r.rules {
+		if one.kind == "passage" && m.has(texts, one.folded) {
+			rules = append(rules, n)
+		}
+	}
+	return rules
 }
 
 // withholdAlways withholds what no rule needs to name: of the intent of a bundle, and of the search before it, the words of its

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/hex"
 	"html"
 	"regexp"
@@ -44,7 +45,9 @@ var (
 	unshown = regexp.MustCompile(`(?s)<!--(?:-?>|.*?--!?>)|<[A-Za-z/!?](?:"[^"]*"|'[^']*'|[^'">])*>`)
 	// betweenWords stands between two encoded words of a header that are one text (RFC 2047).
 	betweenWords = regexp.MustCompile(`\?=[\s+]*=\?[^?\s]{1,40}\?[bBqQ]\?`)
-	encodedWord  = regexp.MustCompile(`=\?([^?\s]{1,40})\?[bBqQ]\?`)
+	// parameter is what stands before the sign between the name and the value of a parameter of an address on the web.
+	parameter   = regexp.MustCompile(`[?&][A-Za-z0-9_.-]+$`)
+	encodedWord = regexp.MustCompile(`=\?([^?\s]{1,40})\?[bBqQ]\?`)
 )
 
 // undo undoes the escapes of JSON and JavaScript, addresses on the web, HTML and mail, base64 and hexadecimal digits, in the ways that
@@ -101,9 +104,9 @@ func (m *meaning) add(to *[]string, text string) {
 	*to = append(*to, text)
 }
 
-// has reports whether the passage, which is squeezed, stands in the text.
-func (m *meaning) has(passage string) bool {
-	return m.cut || slices.ContainsFunc(m.texts, func(text string) bool { return strings.Contains(squeeze(text), passage) }) ||
+// has reports whether the passage, which is squeezed, stands in one of these texts of it, or in what could be encoded.
+func (m *meaning) has(texts []string, passage string) bool {
+	return m.cut || slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(squeeze(text), passage) }) ||
 		len(passage) >= leastShred && slices.ContainsFunc(m.shreds, func(text string) bool { return strings.Contains(squeeze(text), passage) })
 }
 
@@ -138,12 +141,12 @@ func (m *meaning) unescape(s string, mark byte, escape func(rest string) (undone
 		return s
 	}
 	b := make([]byte, 0, len(s))
-	start, foreign := 0, false
+	start, foreign := 0, -1 // there is none
 	end := func() {
-		if foreign {
-			m.readForeign(b[start:], true)
+		if foreign >= 0 {
+			m.readForeign(b[start:], foreign >= leastShred) // fewer are an accident, as in the name of a folder, \2019
 		}
-		start, foreign = len(b), false
+		start, foreign = len(b), -1
 	}
 	for i := 0; i < len(s); {
 		if s[i] == mark {
@@ -155,7 +158,11 @@ func (m *meaning) unescape(s string, mark byte, escape func(rest string) (undone
 					start = len(b)
 				default:
 					b = append(b, undone...)
-					foreign = foreign || undone != "" && (undone[0] >= utf8.RuneSelf || undone[0] == 0)
+					if undone != "" && (undone[0] >= utf8.RuneSelf || undone[0] == 0) {
+						if foreign = max(foreign, 0); mark != '=' || !parameter.MatchString(s[max(0, i-40):i]) {
+							foreign++
+						}
+					}
 				}
 				i += length
 				continue
@@ -201,13 +208,29 @@ func (m *meaning) readForeign(b []byte, sealing bool) {
 	}
 }
 
-// isForeignText reports whether bytes are text in one of the sets; so many that it is no accident also in UTF-16, in which most pairs of
-// bytes are a character.
+// isForeignText reports whether bytes are text in one of the sets; where there are so many that it is no accident also in UTF-16, in which
+// most pairs of bytes are a character, and in Windows-1252, in which most bytes are one, only with as few accents as words have.
 func isForeignText(b []byte) bool {
-	if len(b) >= leastSealed*3/4 && (isText(decodeUTF16(b, 0), false) || isText(decodeUTF16(b, 1), false)) {
+	long := len(b) >= leastSealed*3/4
+	if long && (isTextOfHere(decodeUTF16(b, 0)) || isTextOfHere(decodeUTF16(b, 1))) {
 		return true
 	}
-	return slices.ContainsFunc(sets[:], func(set encoding.Encoding) bool { return isText(decodeSet(set, b), false) })
+	high := 0
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			high++
+		}
+	}
+	return slices.ContainsFunc(sets[:], func(set encoding.Encoding) bool {
+		return (set != charmap.Windows1252 || !long || high*3 <= len(b)) && isText(decodeSet(set, b), false)
+	})
+}
+
+// isTextOfHere reports whether bytes are text in the scripts of Macau and its neighbours.
+func isTextOfHere(b []byte) bool {
+	return isText(b, false) && !bytes.ContainsFunc(b, func(r rune) bool {
+		return !unicode.In(r, unicode.Common, unicode.Inherited, unicode.Latin, unicode.Han, unicode.Bopomofo, unicode.Hiragana, unicode.Katakana)
+	})
 }
 
 // decodeSet returns bytes of a set in UTF-8; what is no character in it is U+FFFD.
@@ -249,6 +272,8 @@ const (
 	// leastSealed is how long what could be base64 is at least when it is taken for something encoded that is no text: longer than words,
 	// identifiers and most paths.
 	leastSealed = 64
+	// leastUnread is how many characters of it are then no words: more than identifiers in an address have.
+	leastUnread = 48
 	// leastLine is the least characters in a line of base64 behind which it may go on in the next.
 	leastLine = 32
 )
@@ -428,9 +453,12 @@ func isASCII(b []byte) bool {
 	return !slices.ContainsFunc(b, func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
-// isMixed reports whether characters change as those of words and numbers do not: a capital behind a small letter, two before
-// one, a digit beside a letter; or whether they end as base64 does.
-func isMixed(s string) bool {
+// isMixed reports whether characters change as those of words and numbers do not, or end as base64 does.
+func isMixed(s string) bool { return changes(s) > 0 || strings.HasSuffix(s, "=") }
+
+// changes counts where characters change as those of words and numbers do not: a capital behind a small letter, two before one, a digit
+// beside a letter.
+func changes(s string) (n int) {
 	kind := func(c byte) int {
 		switch {
 		case c >= '0' && c <= '9':
@@ -445,16 +473,27 @@ func isMixed(s string) bool {
 	for i := 1; i < len(s); i++ {
 		before, now := kind(s[i-1]), kind(s[i])
 		if before != now && before != 0 && now != 0 && (before != 3 || now == 1 || i > 1 && kind(s[i-2]) == 3) {
-			return true
+			n++
 		}
 	}
-	return strings.HasSuffix(s, "=")
+	return n
 }
 
-// looksEncoded reports whether characters are those of one alphabet, and of no word, number or digest in hexadecimal digits.
+// unread counts the characters that do not stand in words. What is between two signs is words when the kind of character changes in it as
+// seldom as at every sixth place; among random characters it changes at every second.
+func unread(s string) (n int) {
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune("+/-_=", r) }) {
+		if changes(part)*6 > len(part) {
+			n += len(part)
+		}
+	}
+	return n
+}
+
+// looksEncoded reports whether characters are more than words, numbers, identifiers and digests in hexadecimal digits: of all kinds, and so
+// many of them unread that they are no identifier.
 func looksEncoded(s string) bool {
-	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsAny(s, "0123456789") &&
-		(!strings.ContainsAny(s, "+/") || !strings.ContainsAny(s, "-_"))
+	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsAny(s, "0123456789") && unread(s) >= leastUnread
 }
 
 // unescapePercent undoes %XX, and %uXXXX of JavaScript, wherever it stands; anything else stays as it is.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"math/rand/v2"
 	"mime"
 	"mime/quotedprintable"
 	"net/url"
@@ -205,11 +206,38 @@ func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 		"a digest":                 {`{"sha256":"` + strings.Repeat("0123456789abcdef", 4) + `"}`, true},
 		"identifiers":              {`{"id":"F024BERPE","thread":"1512085950.000216","uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}`, true},
 		"the address of a file":    {`{"url":"https:\/\/files.example.com\/files-pri\/T024BE7LD-F024BERPE\/download\/The_Contract_of_the_Flat_in_Rua_da_Praia_v2.pdf"}`, true},
+		"a table on the web":       {`https://docs.google.com/spreadsheets/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/edit?usp=sharing`, true},
+		"a folder on the web":      {`https://acme-my.sharepoint.com/personal/ana_acme_com/Documents/Forms/EqTz4Xb0n2hKrJk9dQ7vW8sBv1Ld3uYpG5cNfM6aRt0oZg?e=4Kd8Rw`, true},
+		"a page of a newspaper":    {`https://news.example.mo/Politics/2026/01/Government-Of-Macau-Announces-New-Rules-For-Personal-Data_And_Much_More-v2`, true},
+		"parameters of a page":     {`https://oa.acme.example/view?t=0012&id=8f14e45f&page=001`, true},
+		"a folder of a year":       {`D:\2019\Contracts\2018`, true},
+		"compressed, in a path":    {`https://oa.acme.example/view/` + base64.RawURLEncoding.EncodeToString(packed.Bytes()) + `/edit`, false},
 		"a word nobody should use": {`{"x":"` + strings.Repeat("Donaudampfschiff", 8) + `"}`, true},
 	} {
 		if got := searchable("application/json", []byte(w.raw)); got != w.want {
 			t.Errorf("%s, %q: searchable %v, want %v", what, w.raw, got, w.want)
 		}
+	}
+}
+
+// Bytes that are no text are never taken for words, however they fall and wherever they stand.
+func TestNoBytesInBase64AreTakenForWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	missed, b := 0, make([]byte, 0, 300)
+	for i := range 1500 {
+		b = b[:leastSealed*3/4+i%250]
+		for k := range b {
+			b[k] = byte(r.Uint32())
+		}
+		for _, text := range []string{base64.StdEncoding.EncodeToString(b), "https://oa.acme.example/d/" + base64.RawURLEncoding.EncodeToString(b) + "/edit"} {
+			if searchable("", []byte(text)) {
+				missed++
+				t.Logf("searchable: %s", text)
+			}
+		}
+	}
+	if missed > 0 {
+		t.Errorf("%d of 3000", missed)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 )
 
 // occurrences returns the fields that contain a part of the passage, which is squeezed: of a text in chunks, those chunks over
-// which an occurrence reaches; of everything else, the whole field, which is looked through in all its readings.
+// which an occurrence reaches as it is written there (see withholdEncoded); of everything else, the whole field, which is looked through in
+// all its readings.
 func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
 	text := joinChunks(fields)
 	whole := condense(text.text, notSpace)
@@ -28,7 +29,7 @@ func occurrences(fields []vault.Disclosure, passage string) (hit []int) {
 		switch {
 		case f.Forgotten, isChunk(f.Name), canon.IsFile(f.Name):
 		default:
-			if undo(string(f.Value)).has(passage) {
+			if m := undo(string(f.Value)); m.has(m.texts, passage) {
 				hit = append(hit, i)
 			}
 		}
@@ -94,6 +95,16 @@ func (c *chunked) withholdParts(j *judgement, fields []vault.Disclosure, why Why
 			}
 		}
 	}
+}
+
+// withholdEncoded withholds the chunks that say something only when they are decoded; says looks through these texts of what they mean, and
+// returns the rules that it found reason for.
+func (c *chunked) withholdEncoded(j *judgement, fields []vault.Disclosure, why Why, says func(m *meaning, texts []string) []int) {
+	c.withholdParts(j, fields, why, func(part string) ([]int, bool) {
+		m := undo(part)
+		rules := says(m, m.texts[1:])
+		return rules, len(rules) > 0
+	})
 }
 
 // condensed is a text as it is looked through: folded, only the characters that count, with the way back.

@@ -338,7 +338,7 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 			}
 		}
 	}
-	a.judgeEncoded(j, fields, &text)
+	text.withholdEncoded(j, fields, WhyNamed, func(m *meaning, texts []string) []int { return a.namedInAny(m, texts, false) })
 	for i, f := range fields {
 		if f.Forgotten || isChunk(f.Name) || canon.IsFile(f.Name) || slices.Contains(nameless, f.Name) {
 			continue
@@ -358,24 +358,10 @@ func (a *acquaintance) judge(j *judgement, header *guia.Header, fields []vault.D
 	}
 }
 
-// judgeEncoded withholds the chunks of a text whose decoded readings name somebody.
-func (a *acquaintance) judgeEncoded(j *judgement, fields []vault.Disclosure, text *chunked) {
-	text.withholdParts(j, fields, WhyNamed, func(part string) (rules []int, stands bool) {
-		rules = a.namedUndone(part)
-		return rules, len(rules) > 0
-	})
-}
-
 // namedIn returns the rules about those who are named in a field that is no chunk of a text.
 func (a *acquaintance) namedIn(field, value string) (rules []int) {
 	m := undo(value)
 	return a.namedInAny(m, m.texts, field == "raw")
-}
-
-// namedUndone returns the rules about those who are named in what a part of a text says when it is decoded.
-func (a *acquaintance) namedUndone(value string) (rules []int) {
-	m := undo(value)
-	return a.namedInAny(m, m.texts[1:], false)
 }
 
 // namedInAny looks through some of the texts. What says more than can be looked through may name everybody. received says that it is

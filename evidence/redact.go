@@ -32,7 +32,8 @@ var ruleKinds = []string{"field", "person", "record", "passage"}
 //	                    named, the field or piece of text; WHO is a name, an address or an identifier. See acquaintance
 //	record=SEQ[,SEQ…]   every field of that event
 //	passage=TEXT        every piece of text in which any part of an occurrence stands, and every other field that contains it;
-//	                    letters are compared as the search compares them, white space not at all
+//	                    letters are compared as the search compares them, white space not at all, and
+//	                    what is encoded is decoded, as for a person
 //
 // Whatever withholds something that came from the source withholds the bytes as received as well (raw, raw.file), and a withheld
 // sender or piece of text withholds text.html: they say it again. With person and passage the bytes as received, and pieces of text, are

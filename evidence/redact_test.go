@@ -1,6 +1,9 @@
 package evidence
 
 import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -214,6 +217,37 @@ func TestEveryOccurrenceIsFoundWhereverItStands(t *testing.T) {
 		}
 		if got := occurrences(disclosed, squeeze(w.passage)); !slices.Equal(got, w.chunks) {
 			t.Errorf("%q in %d characters: chunks %v, want %v", w.passage, utf8.RuneCountInString(w.text), got, w.chunks)
+		}
+	}
+}
+
+// What the rule about a person finds in a text that is encoded, the rule about a passage finds.
+func TestAPassageIsFoundInATextThatEncodesIt(t *testing.T) {
+	line := func(s string) string { return s + strings.Repeat(" ", 64-len(s)) }
+	o := newOffice(t)
+	var records []source.Record
+	for i, encoded := range []string{
+		base64.StdEncoding.EncodeToString([]byte("comissão secreta")),
+		"https://oa.acme.example/?q=" + url.PathEscape("comissão secreta"),
+		"comiss=C3=A3o=20secreta",
+		`comiss\u00e3o secreta`,
+		"comiss&atilde;o secreta",
+		"636f6d697373c3a36f2073656372657461",
+		base64.StdEncoding.EncodeToString([]byte("comissão pública")),
+	} {
+		r := says(strconv.Itoa(i), "Chan", line("before")+line(encoded)+"after")
+		r.Raw = []byte("{}")
+		records = append(records, r)
+	}
+	long := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("palavras ", 5) + "comissão secreta" + strings.Repeat(" palavras", 6)))
+	records = append(records, says("long", "Chan", line("before")+long))
+	seqs := o.bring("acme", records...)
+	p := o.build(o.request(o.open("case", seqs...), "passage=comissão secreta"))
+	for i, want := range []string{
+		"[raw text.0001]", "[raw text.0001]", "[raw text.0001]", "[raw text.0001]", "[raw text.0001]", "[raw text.0001]", "[]", "[raw text.0001 text.0002]",
+	} {
+		if got := fmt.Sprint(p.withheld(seqs[i], verify.Redacted)); got != want {
+			t.Errorf("of message %d %v is withheld, want %v", i+1, got, want)
 		}
 	}
 }
