@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -506,5 +508,26 @@ func TestSoakAServerThatIsKilledAgainAndAgain(t *testing.T) {
 		if out := c.must("people", id, "--json"); !strings.Contains(out, id) {
 			t.Errorf("%s is not known", id)
 		}
+	}
+}
+
+// The table of metrics and the program name the same ones.
+func TestMetricsAreExplained(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/serve.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile("serve_metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`guia_[a-z_]+`)
+	sorted := func(b []byte) []string {
+		all := names.FindAllString(string(b), -1)
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	if told, there := sorted(doc), sorted(program); !slices.Equal(told, there) || len(there) < 10 {
+		t.Errorf("docs/serve.md explains %q, the program has %q", told, there)
 	}
 }
