@@ -313,6 +313,10 @@ func (d *Desk) tell(e *guia.Event) told {
 			completed := d.completed(it.digest)
 			t.readings = append(t.readings, reading{t.edited(completed), completed, false})
 		}
+		if !isMessage(kind) && when(f) != "" { // or it told other times
+			corrected := d.corrected(it.digest, f)
+			t.readings = append(t.readings, reading{t.edited(corrected), corrected, false})
+		}
 	}
 	return t
 }

@@ -5,7 +5,7 @@
 // the page is pulled again and every record of it is either stored or not, never twice.
 //
 // A record is recognised by its key at the source. The same key with another content than it had last is an edit of the first, also
-// when it once had that content (see version.go). A record that another source has told before (the same text in the same minute) is
+// when it once had that content (see version.go); of what is no message, another time of the same row as well. A record that another source has told before (the same text in the same minute) is
 // kept too, linked by same_as and counted once; so is a mail without a time that another one has told under the same Message-ID.
 package intake
 
@@ -370,6 +370,13 @@ func (d *Desk) completes(ctx context.Context, first guia.Seq, c *vault.Content) 
 // completed is what a record is recognised by that completes one of that digest.
 func (d *Desk) completed(of digest) (fresh digest) {
 	sum := d.vault.MAC("seen:completed", hex.EncodeToString(of[:]))
+	copy(fresh[:], sum[:])
+	return fresh
+}
+
+// corrected is what a record is recognised by that tells other times than one of that digest.
+func (d *Desk) corrected(of digest, f guia.Fields) (fresh digest) {
+	sum := d.vault.MAC("seen:corrected", hex.EncodeToString(of[:]), when(f))
 	copy(fresh[:], sum[:])
 	return fresh
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 
 	"guia"
 	"guia/db"
@@ -120,6 +121,9 @@ func (d *Desk) isNews(ctx context.Context, feed Feed, v *version, it *item, know
 	if changed, err := d.isChange(ctx, feed, v, it, known); changed || err != nil {
 		return changed, err
 	}
+	if corrected, err := d.isCorrection(ctx, feed, v, it); corrected || err != nil {
+		return corrected, err
+	}
 	return d.isCompletion(ctx, feed, v, it)
 }
 
@@ -167,6 +171,39 @@ func (d *Desk) isCompletion(ctx context.Context, feed Feed, v *version, it *item
 	}
 	v.here = append(v.here, it.digest)
 	return true, nil
+}
+
+// isCorrection reports whether a record that is no message, and whose content is known, tells another time than when it was stored first, and
+// was not told so since: the same row read with a corrected mapping, or a row of a table in which only the time is another one. The time of
+// any other record is often that of the listing.
+func (d *Desk) isCorrection(ctx context.Context, feed Feed, v *version, it *item) (bool, error) {
+	c := it.content
+	if feed.Again || isMessage(c.Header.Type) || it.digest != v.first || len(v.here) > 0 || when(c.Fields) == "" {
+		return false, nil
+	}
+	first, err := d.ledger.Event(ctx, v.seq)
+	if err != nil || when(first.Fields) == when(c.Fields) {
+		return false, err
+	}
+	if c.Header.Type != guia.RecordKept && !bytes.Equal(first.Fields.Bytes("raw"), c.Fields.Bytes("raw")) {
+		return false, nil
+	}
+	corrected := *it
+	corrected.digest = d.corrected(it.digest, c.Fields)
+	key := d.editKeyOf(&corrected)
+	known, err := d.lookUp(ctx, []mac{key})
+	if _, told := known[key]; err != nil || told {
+		return false, err
+	}
+	it.digest = corrected.digest
+	v.here = append(v.here, it.digest)
+	return true, nil
+}
+
+// when is what an event says of times, empty when nothing.
+func when(f guia.Fields) string {
+	all := f.Get("time") + "\n" + f.Get("valid.from") + "\n" + f.Get("valid.until")
+	return strings.TrimRight(all, "\n")
 }
 
 // rememberVersions writes what was told last of the keys of a page into their rows.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"guia"
 	"guia/db"
@@ -177,6 +178,41 @@ func TestADepartmentHadBeforeIsKeptOnceMore(t *testing.T) {
 	}
 	if s := strings.Join(got, " "); s != "Sales1 Legal1 Legal0 Sales1 Sales0" {
 		t.Errorf("got %s", s)
+	}
+}
+
+// TestACorrectedTimeIsANewReading: the mapping that read the times of a table of clock-ins was wrong.
+func TestACorrectedTimeIsANewReading(t *testing.T) {
+	row := func(kind guia.Type, raw string, day int) source.Record {
+		r := source.Record{Key: "row 1", Type: kind, Stream: "clock-ins", Sender: source.Person{ID: "u1", Name: "Chan"}, Raw: []byte(raw), RawType: "text/csv"}
+		r.Time, r.HasTime, r.TimeBasis = guia.Moment{Time: time.Date(2026, 3, day, 9, 0, 0, 0, time.UTC), Precision: guia.Minute}, true, "source"
+		return r
+	}
+	for _, kind := range []guia.Type{guia.RecordKept, guia.PersonSeen} {
+		d := guiatest.New(t)
+		var got []string
+		for i, c := range []struct {
+			raw string
+			day int
+		}{{"03/04", 3}, {"03/04", 4}, {"03/04", 4}, {"03/04", 3}, {"03/05", 5}, {"03/05", 5}} {
+			e := &export{name: fmt.Sprint("reading ", i), records: []source.Record{row(kind, c.raw, c.day)}}
+			at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", true, nil)
+			if err != nil || again.Counts.New != 0 {
+				t.Errorf("%s: the same import again brings %d, %v", kind, again.Counts.New, err)
+			}
+			got = append(got, fmt.Sprint(at.Counts.New, at.Counts.Edited))
+		}
+		want := "1 0,1 1,0 0,0 0,1 1,0 0"
+		if kind == guia.PersonSeen { // of a directory that is listed once more the time may be that of the listing
+			want = "1 0,1 1,0 0,0 0,0 0,0 0"
+		}
+		if s := strings.Join(got, ","); s != want {
+			t.Errorf("%s: new and edited %s, want %s", kind, s, want)
+		}
 	}
 }
 
