@@ -24,7 +24,7 @@ import (
 )
 
 // pulse is how often the running program looks whether something is to be done.
-const pulse = time.Second
+const pulse = 250 * time.Millisecond
 
 func (p *program) serveCommand() *cobra.Command {
 	var listen string
