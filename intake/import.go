@@ -47,7 +47,7 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	if at, err = d.start(ctx, actor, feed, at, about); err != nil {
 		return at, err
 	}
-	if at, err = d.read(ctx, feed, s, at, true, tell); err != nil {
+	if at, _, err = d.read(ctx, feed, s, at, true, tell); err != nil {
 		return at, err
 	}
 	return d.finish(ctx, actor, feed, at, nil)
@@ -73,10 +73,10 @@ func (d *Desk) start(ctx context.Context, actor guia.Actor, feed Feed, at Progre
 	return at, err
 }
 
-// read accepts the pages of a source until one is the last for now. A cursor that the source does not know any more was written by another
+// read accepts the pages of a source until one is the last for now, and returns that. A cursor that the source does not know any more was written by another
 // version of the connector: it is read from the beginning, where what is stored is recognised; again says that what is read then is what
 // was read before.
-func (d *Desk) read(ctx context.Context, feed Feed, s source.Source, at Progress, again bool, tell func(source.Page, Counts)) (Progress, error) {
+func (d *Desk) read(ctx context.Context, feed Feed, s source.Source, at Progress, again bool, tell func(source.Page, Counts)) (Progress, source.Page, error) {
 	feed.Import, feed.Again = at.Import, at.Again
 	for {
 		d.onStep("source.Pull")
@@ -87,19 +87,19 @@ func (d *Desk) read(ctx context.Context, feed Feed, s source.Source, at Progress
 			continue
 		}
 		if err != nil {
-			return at, err
+			return at, page, err
 		}
 		after := at
 		after.Cursor = page.Next
 		if _, after, err = d.Accept(ctx, feed, page.Records, after); err != nil {
-			return at, err
+			return at, page, err
 		}
 		at = after
 		if tell != nil {
 			tell(page, at.Counts)
 		}
 		if page.Done {
-			return at, nil
+			return at, page, nil
 		}
 	}
 }

@@ -8,12 +8,6 @@ import (
 	"guia/source"
 )
 
-// timed is a source that knows of which time it tells.
-type timed interface {
-	// Period returns the time that the round tells of which ends at the cursor; whole is false in the middle of a round.
-	Period(c source.Cursor) (from, until time.Time, whole bool)
-}
-
 // Round pulls a living source from where the last call ended to what is there now, and records the start and the end like [Desk.Import]:
 // who, which connection and feed, the counts, and, when the source says so, of which time the round tells. The cursor is never begun
 // again; only where another version of the connector does not know it any more, the source is read as for the first time, and what is
@@ -41,15 +35,14 @@ func (d *Desk) Round(ctx context.Context, actor guia.Actor, connection, name str
 	if at, err = d.start(ctx, actor, feed, at, about); err != nil {
 		return at, err
 	}
-	if at, err = d.read(ctx, feed, s, at, false, tell); err != nil {
+	at, last, err := d.read(ctx, feed, s, at, false, tell)
+	if err != nil {
 		return at, err
 	}
 	var told guia.Fields
-	if t, ok := s.(timed); ok {
-		if from, until, whole := t.Period(at.Cursor); whole {
-			told.Set("period.from", from.UTC().Format(time.RFC3339))
-			told.Set("period.until", until.UTC().Format(time.RFC3339))
-		}
+	if !last.Until.IsZero() {
+		told.Set("period.from", last.From.UTC().Format(time.RFC3339))
+		told.Set("period.until", last.Until.UTC().Format(time.RFC3339))
 	}
 	return d.finish(ctx, actor, feed, at, told)
 }

@@ -37,11 +37,11 @@ func (l *living) Pull(_ context.Context, after source.Cursor) (source.Page, erro
 		}
 	}
 	to := min(at+2, len(l.records))
-	return source.Page{Records: l.records[at:to], Next: source.Cursor(fmt.Sprintf("place %d", to)), Done: to == len(l.records)}, nil
-}
-
-func (l *living) Period(c source.Cursor) (from, until time.Time, whole bool) {
-	return noon, noon.Add(time.Hour), string(c) == fmt.Sprintf("place %d", len(l.records))
+	p := source.Page{Records: l.records[at:to], Next: source.Cursor(fmt.Sprintf("place %d", to)), Done: to == len(l.records)}
+	if p.Done {
+		p.From, p.Until = noon, noon.Add(time.Hour)
+	}
+	return p, nil
 }
 
 func (l *living) say(words ...string) {

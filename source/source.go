@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"guia"
 )
@@ -58,6 +59,10 @@ type Page struct {
 	Records []Record
 	Next    Cursor
 	Done    bool // nothing follows Next for now
+
+	// From and Until are of which time the source tells, from the page after the last Done to this one that is Done; zero elsewhere, and
+	// where the source does not say: a file tells what is in it.
+	From, Until time.Time
 
 	// Read and Total are for the progress bar, in bytes of the source read so far and in all; Total is 0 when unknown.
 	Read, Total int64

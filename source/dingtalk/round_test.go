@@ -45,6 +45,9 @@ func TestARoundSaysOfWhichTimeItTellsAndWhenTheNextIsDue(t *testing.T) {
 		}
 	}
 	from, until, whole := s.Period(p.Next)
+	if !p.From.Equal(from) || !p.Until.Equal(until) {
+		t.Errorf("the last page tells of the time from %s until %s", p.From, p.Until)
+	}
 	if !whole || !until.Equal(now) || !from.Equal(now.AddDate(0, 0, -30)) || !s.Due(p.Next).Equal(now.Add(time.Hour)) {
 		t.Errorf("from %s until %s, %t, due %s", from, until, whole, s.Due(p.Next))
 	}

@@ -143,7 +143,7 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 	}
 	if at.step == len(s.feed.steps) {
 		if now.Before(at.to.Add(s.opt.Every)) {
-			return source.Page{Next: after, Done: true}, nil
+			return s.page(at, nil, true), nil
 		}
 		at = place{round: round{at.to, now}}
 	}
@@ -159,7 +159,7 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 		}
 		if err != nil {
 			if isDeferral(err) && at != start {
-				return source.Page{Next: at.cursor(), Done: true}, nil // what was read is not read again
+				return s.page(at, nil, true), nil // what was read is not read again
 			}
 			return source.Page{}, err
 		}
@@ -169,10 +169,19 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 			at.step, at.inner = at.step+1, ""
 		}
 		if len(records) > 0 {
-			return source.Page{Records: records, Next: at.cursor(), Done: at.step == len(s.feed.steps)}, nil
+			return s.page(at, records, at.step == len(s.feed.steps)), nil
 		}
 	}
-	return source.Page{Next: at.cursor(), Done: true}, nil
+	return s.page(at, nil, true), nil
+}
+
+// page is a page that ends there; at the end of a round it says of which time the round tells.
+func (s *Source) page(at place, records []source.Record, done bool) source.Page {
+	p := source.Page{Records: records, Next: at.cursor(), Done: done}
+	if at.step == len(s.feed.steps) {
+		p.From, p.Until = at.from, at.to
+	}
+	return p
 }
 
 // feeds are all feeds.

@@ -148,6 +148,9 @@ func (s *suite) readsToTheEnd(t testing.TB) {
 		if raw > maxPageRaw && len(p.Records) > 1 {
 			t.Errorf("page after %q holds %d raw bytes in %d records, more than %d", after, raw, len(p.Records), maxPageRaw)
 		}
+		if told := !p.From.IsZero() || !p.Until.IsZero(); told && (!p.Done || p.Until.IsZero() || p.From.After(p.Until)) {
+			t.Errorf("page from %q tells of the time from %s until %s, done %v", after, p.From, p.Until, p.Done)
+		}
 		if len(p.Records) == 0 && !p.Done {
 			t.Fatalf("page after %q is empty, but not the last", after)
 		}
