@@ -36,6 +36,7 @@ type streams struct {
 	waiting map[string]*outgoing // by message id: sent and not acknowledged
 	failed  []outgoing
 	held    []outgoing
+	answers []int // codes
 	past    bool
 	awkward bool
 }
@@ -131,6 +132,13 @@ func (t *Tenant) Connections(app string) int {
 	return len(t.stream.of(app))
 }
 
+// Answers are the codes that clients answered frames with, in the order in which they came: of events, robot messages and pings.
+func (t *Tenant) Answers() []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.stream.answers)
+}
+
 func (s *streams) of(app string) []*connection {
 	var own []*connection
 	for _, c := range s.open {
@@ -190,6 +198,7 @@ func (t *Tenant) acknowledged(text []byte) {
 		return
 	}
 	t.mu.Lock()
+	t.stream.answers = append(t.stream.answers, a.Code)
 	o := t.stream.waiting[a.Headers["messageId"]]
 	delete(t.stream.waiting, a.Headers["messageId"])
 	t.mu.Unlock()
