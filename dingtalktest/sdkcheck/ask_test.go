@@ -31,6 +31,7 @@ type line struct {
 	app      dingtalktest.App
 	config   *openapi.Config
 	token    string
+	http     *http.Client // for bytes
 	wire     bytes.Buffer // the last answer
 	asked    map[string]bool
 	archived int               // files that had to be restored
