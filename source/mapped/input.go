@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -159,7 +160,7 @@ func newListing(from *source.Input, choose chooser) (*listing, error) {
 	from.Entries = from.Entries[:0]
 	in.before = []int64{0}
 	for i, f := range in.files {
-		from.Entries = append(from.Entries, f.Entry) // what is not read does not make it another input
+		from.Entries = append(from.Entries, f.Entry) // the content of what is not read does not make it another input
 		in.before = append(in.before, in.before[i]+f.Size)
 	}
 	return in, nil
@@ -246,7 +247,15 @@ type closing struct {
 	io.Closer
 }
 
-func (in *listing) digest() (string, error) { return in.from.Digest() }
+// digest is that of the input. Of a folder the names of the files that the mapping leaves out are in it too, for each is a gap; their
+// content is not read.
+func (in *listing) digest() (string, error) {
+	digest, err := in.from.Digest()
+	if err != nil || in.from.Size() > 0 || len(in.left) == 0 {
+		return digest, err
+	}
+	return source.Reading(digest, fmt.Sprintf("left out: %q", in.left)), nil
+}
 
 func (in *listing) progress(i int, off int64) (int64, int64) {
 	total := in.before[len(in.files)]

@@ -172,6 +172,43 @@ func open(t testing.TB, path string, m mapped.Mapping) *mapped.Source {
 	return src
 }
 
+// A file that the mapping leaves out is a gap: with another one the folder is another input.
+func TestAnotherFileThatIsLeftOutMakesAnotherInput(t *testing.T) {
+	m := mapping(t, "files: [\"chat/*.csv\"]"+tableFields)
+	dir := t.TempDir()
+	add := func(name, content string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	instance := func() string { t.Helper(); return open(t, dir, m).Instance() }
+	add("chat/jan.csv", "ID,Sala,Hora,Remetente,Mensagem,Para\n1,a,2024-03-01 08:00,Ana,bom dia,\n")
+	all := []string{instance()}
+	for _, name := range []string{"other/feb.csv", "other/mar.csv"} {
+		add(name, "x\n")
+		if now := instance(); slices.Contains(all, now) {
+			t.Errorf("with %s it is the same input", name)
+		} else {
+			all = append(all, now)
+		}
+	}
+	add("other/mar.csv", "what is in it is not read\n")
+	add("notes.txt", "no file of a kind that could be read\n")
+	if now := instance(); now != all[2] {
+		t.Error("what is not read makes another input")
+	}
+	if err := os.Remove(filepath.Join(dir, "other/mar.csv")); err != nil {
+		t.Fatal(err)
+	}
+	if now := instance(); now != all[1] {
+		t.Error("the same folder is another input")
+	}
+}
+
 func utf16Of(b []byte, big bool) []byte {
 	out := []byte("\xff\xfe")
 	if big {

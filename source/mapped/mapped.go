@@ -184,8 +184,8 @@ func (m *Mapping) globs(part func(glob string) string) (globs []*regexp.Regexp) 
 // Name is "mapped".
 func (s *Source) Name() guia.SourceName { return "mapped" }
 
-// Instance is a digest of the file and of the mapping; of a folder, of the names and digests of the files that are read and of the
-// mapping. It is computed at the first call, which reads the input once. Empty when it cannot be read; Pull then says why.
+// Instance is a digest of the file and of the mapping; of a folder, of the names and digests of the files that are read, of the names
+// of those that the mapping leaves out, and of the mapping. It is computed at the first call, which reads the input once. Empty when it cannot be read; Pull then says why.
 func (s *Source) Instance() string {
 	if s.instance == "" && s.failed == nil && !s.closed {
 		s.instance, s.failed = s.identify()
