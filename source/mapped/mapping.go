@@ -224,7 +224,10 @@ func (n *reading) mapping(node *yaml.Node) Mapping {
 // value reads what stands behind a target: a name alone, or what is to be done in full.
 func (n *reading) value(node *yaml.Node, top bool) (v Value) {
 	if node.Kind == yaml.ScalarNode {
-		return Value{From: n.text(node)}
+		if v.From = n.text(node); v.From == "" && n.err == nil {
+			n.refuse("mapped.mapping.one_of", node.Line)
+		}
+		return v
 	}
 	kinds := 0
 	allowed := []string{"column", "path", "constant", "file", "join", "decode", "values"}

@@ -39,6 +39,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		"guia-mapping: 1\nfields: {text: {file: x}}":                "mapped.mapping.part",
 		"guia-mapping: 1\nfields: {text: {path: x, decode: rot13}}": "mapped.mapping.decoder",
 		"guia-mapping: 1\nfields: {text: {path: x, column: y}}":     "mapped.mapping.one_of",
+		"guia-mapping: 1\nfields: {text: }":                         "mapped.mapping.one_of",
 		"guia-mapping: 1\nfields: {subject: {path: x, html: true}}": "mapped.mapping.html",
 	} {
 		_, err := mapped.ReadMapping(strings.NewReader(text))
