@@ -20,11 +20,12 @@ type client struct {
 	files *httptest.Server
 	app   dingtalktest.App
 	token string
+	known []string // calls that the tenant answers
 }
 
 func start(t *testing.T, tenant *dingtalktest.Tenant) *client {
 	t.Helper()
-	c := &client{t: t, api: httptest.NewServer(tenant.Handler()), files: httptest.NewServer(tenant.Files()), app: tenant.App()}
+	c := &client{t: t, api: httptest.NewServer(tenant.Handler()), files: httptest.NewServer(tenant.Files()), app: tenant.App(), known: tenant.Endpoints()}
 	t.Cleanup(c.api.Close)
 	t.Cleanup(c.files.Close)
 	tenant.SetAddresses(dingtalktest.Addresses{API: c.api.URL, Stream: strings.Replace(c.api.URL, "http", "ws", 1) + "/connect", Files: c.files.URL})
@@ -92,6 +93,7 @@ func (c *client) raw(method, path string, body any) (int, []byte) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	judgement().watch(c.t, c.known, method, path, resp.StatusCode, raw)
 	return resp.StatusCode, raw
 }
 

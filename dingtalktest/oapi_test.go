@@ -53,16 +53,27 @@ func pairs(t *testing.T) []pair {
 		if err != nil || !bytes.Equal(raw, copied) {
 			t.Errorf("source/dingtalk has another %s: %v", name, err)
 		}
-		var some []pair
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		d.DisallowUnknownFields()
-		if err := d.Decode(&some); err != nil {
-			t.Fatal(name, err)
+		some, err := readPairs(name)
+		if err != nil {
+			t.Fatal(err)
 		}
 		all = append(all, some...)
 	}
 	return all
+}
+
+func readPairs(name string) (some []pair, err error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	d.DisallowUnknownFields()
+	if err := d.Decode(&some); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return some, nil
 }
 
 // faults compares an answer with the pair's: at is the path of got without list places.
