@@ -277,7 +277,7 @@ func (b *build) learnPersons(ctx context.Context) error {
 func (b *build) learnCopies(ctx context.Context, all *gathering) error {
 	return b.l.Entries(ctx, 0, b.l.Size(), func(e ledger.Entry) error {
 		header := &e.Leaf.Header
-		if all.seen[header.Record] || header.Type != guia.MessageSent && header.Type != guia.MailSent {
+		if all.seen[header.Record] || !slices.Contains([]guia.Type{guia.MessageSent, guia.MessageEdited, guia.MailSent}, header.Type) {
 			return nil
 		}
 		if !all.firsts[header.Record] {

@@ -341,6 +341,29 @@ func TestWhatACopyOutsideTheCaseTellsOfIsWithheld(t *testing.T) {
 	}
 }
 
+// An edit that two sources tell is one: what the other one tells of who made it counts for both.
+func TestWhatACopyOfAnEditTellsOfIsWithheld(t *testing.T) {
+	o := newOffice(t)
+	said := func(key, text string, who source.Person) source.Record {
+		r := says(key, "Nobody", text)
+		r.Sender = who
+		return r
+	}
+	chan1 := source.Person{ID: "U0CHAN77", Name: "Chan Tai Man"}
+	before, after := "the silver spoon is mine", "the golden fork is mine"
+	o.bringFrom("mapped", "acme", said("1", before, source.Person{}))
+	o.bring("acme", said("3", before, chan1))
+	o.bring("acme", said("3", after, chan1))
+	edited := o.bringFrom("mapped", "acme", said("1", after, source.Person{}))
+	c := o.open("the edit", append(o.bring("acme", says("4", "Ana", "@Chan Tai Man has a knife")), edited...)...)
+	if o.build(o.request(c)).told().of("golden fork") == nil {
+		t.Fatal("what is to be withheld stands nowhere before")
+	}
+	if where := o.build(o.request(c, "person=U0CHAN77")).told().of("golden fork"); where != nil {
+		t.Errorf("what they said stands in %v", where)
+	}
+}
+
 // What a damaged event outside the case tells of a person is unknown: no bundle is made, and the refusal names the event.
 func TestDamageOutsideTheCaseIsNamed(t *testing.T) {
 	o := newOffice(t)

@@ -6,7 +6,8 @@
 //
 // A record is recognised by its key at the source. The same key with another content than it had last is an edit of the first, also
 // when it once had that content (see version.go); of what is no message, another time of the same row as well. A record that another source has told before (the same text in the same minute) is
-// kept too, linked by same_as and counted once; so is a mail without a time that another one has told under the same Message-ID.
+// kept too, linked by same_as and counted once; so is a mail without a time that another one has told under the same Message-ID, and an
+// edit of a linked message to what it was last edited to there.
 package intake
 
 import (
@@ -292,6 +293,13 @@ func (d *Desk) recognise(ctx context.Context, feed Feed, pending []*item) ([]*it
 				continue
 			}
 			d.makeEdit(it)
+			linked, err := d.linkEdit(ctx, it, v.seq)
+			if err != nil {
+				return nil, nil, counts, err
+			}
+			if linked {
+				counts.Linked++
+			}
 			counts.Edited++
 			fresh = append(fresh, it)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,6 +167,90 @@ func (d *Desk) link(ctx context.Context, it *item, instance digest, known map[ma
 	}
 	it.like = mac{}
 	return false, nil
+}
+
+// linkEdit names, when the item is an edit of a message that another source has told and has told edited to the same, the first record of that
+// edit. first is where the message of the item was stored. It looks at what the other source told last: earlier edits stay apart.
+func (d *Desk) linkEdit(ctx context.Context, it *item, first guia.Seq) (linked bool, err error) {
+	if it.content.Header.Type != guia.MessageEdited || first == 0 { // 0: it came in this page
+		return false, nil
+	}
+	e, err := d.ledger.Event(ctx, first)
+	if err != nil {
+		return false, err
+	}
+	copies, err := d.copies(ctx, &e)
+	if err != nil {
+		return false, err
+	}
+	for _, one := range copies {
+		latest, err := d.Latest(ctx, &one)
+		if err != nil {
+			return false, err
+		}
+		if latest == one.Seq {
+			continue
+		}
+		edited, err := d.ledger.Event(ctx, latest)
+		if err != nil {
+			return false, err
+		}
+		same := edited.Type == guia.MessageEdited && collapse(edited.Text()) == collapse(it.text) && edited.Fields.Get("subject") == it.content.Fields.Get("subject")
+		if same && len(edited.Withheld) == 0 && mayCopy(it.content.Fields, edited.Fields) {
+			it.content.Fields.Set("same_as", message(&edited))
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// copies returns the other records of the message of an event, in the order of the ledger.
+func (d *Desk) copies(ctx context.Context, e *guia.Event) (others []guia.Event, err error) {
+	t := d.tell(e)
+	if t.item == nil {
+		return nil, nil
+	}
+	var seqs []guia.Seq
+	for n := range mostAlike {
+		place := d.placeOf(t.item.like, n)
+		rows, err := d.lookUp(ctx, []mac{place})
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		links, err := d.linksTo(ctx, place)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(rows, links)
+		for _, row := range rows {
+			seqs = append(seqs, row.seq)
+		}
+	}
+	slices.Sort(seqs)
+	for _, seq := range seqs {
+		if seq == e.Seq {
+			continue
+		}
+		other, err := d.ledger.Event(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		if message(&other) == message(e) {
+			others = append(others, other)
+		}
+	}
+	return others, nil
+}
+
+// message is the record that told the message of an event first.
+func message(e *guia.Event) string {
+	if first := e.Fields.Get("same_as"); first != "" {
+		return first
+	}
+	return e.Record.String()
 }
 
 // collapse makes every run of white space one blank, so that sources that wrap lines differently tell the same text.

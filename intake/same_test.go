@@ -115,6 +115,50 @@ func TestTheNextRecordTakesThePlaceOfAForgottenOne(t *testing.T) {
 	}
 }
 
+// TestAnEditThatTwoSourcesTellIsOne: a message is told by two sources, edited in one of them, and then seen edited in the other.
+func TestAnEditThatTwoSourcesTellIsOne(t *testing.T) {
+	before, after := "the contract of the flat in Rua da Praia is ready", "the contract of the flat in Rua da Praia is not ready yet"
+	house := func(name guia.SourceName, instance, key, text string) (intake.Feed, source.Record) {
+		r := message(key, text)
+		r.Origin = string(name[:2]) + " "
+		f := feed(name, instance)
+		f.Import = guia.NewRecordID() // each tells of another moment
+		return f, r
+	}
+	d := guiatest.New(t)
+	for _, c := range []struct {
+		source        guia.SourceName
+		key, text     string
+		edited, links int64
+	}{
+		{"slack", "s1", before, 0, 0},
+		{"mapped", "m1", before, 0, 1},
+		{"mapped", "m1", after, 1, 0},
+		{"slack", "s1", after, 1, 1},        // the same edit
+		{"slack", "s1", after, 0, 0},        // and nothing new
+		{"slack", "s1", after + "!", 1, 0},  // another one
+		{"mapped", "m1", after + "?", 1, 0}, // and another
+		{"mapped", "m2", after, 0, 0},       // and a message of its own
+	} {
+		f, r := house(c.source, "export of "+string(c.source), c.key, c.text)
+		if _, counts := accept(t, d, f, r); counts.Edited != c.edited || counts.Linked != c.links {
+			t.Errorf("%s %s %q: %+v", c.source, c.key, c.text, counts)
+		}
+	}
+	if got := groups(t, d, after); got != "ma sl  ma " {
+		t.Errorf("the records of the edit: %q", got)
+	}
+	// What could have been edited before it was handed in never stands for what could not.
+	f, r := house("mapped", "export of mapped", "m1", after+" again")
+	f.Grade = guia.GradeC
+	accept(t, d, f, r)
+	f, r = house("slack", "export of slack", "s1", after+" again")
+	f.Grade = guia.GradeA
+	if _, counts := accept(t, d, f, r); counts.Linked != 0 {
+		t.Error("a record of grade A is a copy of one of grade C")
+	}
+}
+
 // TestTwoPeopleOfOneDomainAreTwo: what they share is where their mail is kept.
 func TestTwoPeopleOfOneDomainAreTwo(t *testing.T) {
 	const text = "I confirm that I have read the new safety policy."
