@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -25,29 +27,45 @@ type told map[string][]string
 
 func (p packed) told() told {
 	all := told{}
-	add := func(place string, content []byte) {
-		for _, reading := range undo(string(content)).texts {
-			all[place] = append(all[place], bare(reading))
-		}
-	}
 	for name, content := range p.Files {
-		add(name, content)
+		if path.Ext(name) == ".jsonl" { // its values are undone one by one
+			all[name] = append(all[name], bare(string(content)))
+		} else {
+			all[name] = readings(string(content))
+		}
 	}
 	for _, name := range []string{"records.jsonl", "custody.jsonl"} {
 		for line := range bytes.Lines(p.Files[name]) {
 			var l verify.Line
 			if verify.ParseLine(&l, line) != nil {
+				all[name] = append(all[name], readings(string(line))...)
 				continue
 			}
 			for _, f := range l.Fields {
 				if f.Withheld == "" {
-					add(fmt.Sprintf("%s #%d %s", name, l.Index, f.Name), f.Value)
+					place := fmt.Sprintf("%s #%d %s", name, l.Index, f.Name)
+					all[place] = append(all[place], readings(string(f.Value))...)
 				}
 			}
 		}
 	}
 	return all
 }
+
+// readings are what a content says, in all its layers, as words are compared.
+func readings(content string) (all []string) {
+	if known, ok := read.Load(content); ok {
+		return known.([]string)
+	}
+	for _, text := range undo(content).texts {
+		all = append(all, bare(text))
+	}
+	read.Store(content, all)
+	return all
+}
+
+// read is what was read before: much of a bundle stands in each.
+var read sync.Map
 
 // of returns the places that tell of something, however it is written.
 func (t told) of(word string) (where []string) {
