@@ -59,6 +59,7 @@ func put(t *testing.T, d *guiatest.Directory, r recognitionRow) {
 func TestEveryRowOfRecognitionIsProven(t *testing.T) {
 	for _, forgotten := range []bool{false, true} {
 		t.Run(fmt.Sprintf("somebody forgotten %v", forgotten), func(t *testing.T) {
+			t.Parallel()
 			d := guiatest.New(t)
 			lively(t, d)
 			if forgotten {
@@ -116,6 +117,7 @@ func TestARowOfRecognitionIsMissedWhoeverWasForgotten(t *testing.T) {
 	for _, alike := range []bool{false, true} {
 		for _, n := range []int{1, 4, 5, 9} {
 			t.Run(fmt.Sprint(alike, n), func(t *testing.T) {
+				t.Parallel()
 				d := guiatest.New(t)
 				for i := range n {
 					r := message(fmt.Sprint("gone/", i), fmt.Sprint("what will be forgotten, as the law demands ", i))

@@ -53,6 +53,7 @@ func TestEveryFormatConforms(t *testing.T) {
 		{"tar.gz", "a.tgz", fields, tarOf(folder), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var paths [2]string
 			for i := range paths {
 				if c.dir != nil {
