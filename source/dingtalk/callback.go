@@ -88,14 +88,14 @@ func (h *Callback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPost))
 	if err != nil {
-		h.box.refused()
+		h.box.count(PushCounts{Refused: 1})
 		http.Error(w, "too large, or broken off", http.StatusRequestEntityTooLarge)
 		return
 	}
 	q := r.URL.Query()
 	message, owner, err := h.open(cmp.Or(q.Get("msg_signature"), q.Get("signature")), q.Get("timestamp"), q.Get("nonce"), body)
 	if err != nil {
-		h.box.refused()
+		h.box.count(PushCounts{Refused: 1})
 		http.Error(w, "refused", http.StatusForbidden)
 		return
 	}

@@ -61,10 +61,13 @@ const robotTopic = "/v1.0/im/bot/messages/get"
 
 // inbox turns deliveries into records and keeps them. It may be used concurrently.
 type inbox struct {
-	c    *Client
-	opt  PushOptions
-	mu   sync.Mutex // one keeps at a time
-	seen recent     // of what is durable
+	c   *Client
+	opt PushOptions
+
+	keeping sync.Mutex // one keeps at a time, however long it takes
+	seen    recent     // of what is durable
+
+	mu   sync.Mutex
 	told PushCounts
 }
 
@@ -98,10 +101,18 @@ func (b *inbox) counts() PushCounts {
 	return b.told
 }
 
-func (b *inbox) refused() {
+func (b *inbox) count(n PushCounts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.told.Refused++
+	t := &b.told
+	t.Delivered += n.Delivered
+	t.Kept += n.Kept
+	t.Again += n.Again
+	t.Off += n.Off
+	t.Foreign += n.Foreign
+	t.Odd += n.Odd
+	t.Empty += n.Empty
+	t.Refused += n.Refused
 }
 
 func (b *inbox) isOn(feed string) bool { return slices.Contains(b.opt.Feeds, feed) }
@@ -109,11 +120,12 @@ func (b *inbox) isOn(feed string) bool { return slices.Contains(b.opt.Feeds, fee
 // take keeps deliveries. When it returns nil, what they told is durable and they may be acknowledged; on an error some of it may be, and
 // they are delivered again. After a crash it is the same.
 func (b *inbox) take(ctx context.Context, deliveries []push) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.keeping.Lock()
+	defer b.keeping.Unlock()
+	n := PushCounts{Delivered: int64(len(deliveries))}
+	defer func() { b.count(n) }()
 	paid := map[Job]int{}
 	for _, p := range deliveries {
-		b.told.Delivered++
 		if !isExempt(p.topic) {
 			paid[jobOf(p.topic)]++
 		}
@@ -130,26 +142,26 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 		name := p.topic + "\n" + p.id
 		switch {
 		case p.empty:
-			b.told.Empty++
+			n.Empty++
 			if err := b.c.cfg.Budget.undelivered(); err != nil {
 				return err
 			}
 			continue
 		case p.id != "" && (b.seen.has(name) || slices.Contains(fresh, name)):
-			b.told.Again++
+			n.Again++
 			continue
 		case p.corp != "" && p.corp != b.c.cfg.CorpID:
-			b.told.Foreign++
+			n.Foreign++
 			continue
 		}
 		feed := feedOf(p.topic)
 		if !b.isOn(feed) || slices.Contains(neverKept, p.topic) {
-			b.told.Off++
+			n.Off++
 			continue
 		}
 		records := b.records(ctx, feed, &p)
 		if len(records) == 1 && records[0].Type == guia.SourceGap {
-			b.told.Odd++
+			n.Odd++
 		}
 		feeds[feed] = append(feeds[feed], records...)
 		kept++
@@ -165,7 +177,7 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 			return err
 		}
 	}
-	b.told.Kept += kept
+	n.Kept = kept
 	for _, name := range fresh { // 4: known from now on
 		b.seen.add(name)
 	}
@@ -174,8 +186,8 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 
 // lost keeps the fact that deliveries were lost, for the feeds that are on and that no call makes up for.
 func (b *inbox) lost(ctx context.Context, from, to time.Time, why string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.keeping.Lock()
+	defer b.keeping.Unlock()
 	for _, feed := range []string{FeedConversations, feedReads.name, FeedEvents} {
 		if !b.isOn(feed) {
 			continue

@@ -226,6 +226,23 @@ func TestALossIsAFactAlthoughKeepingIsSlow(t *testing.T) {
 	}
 }
 
+func TestTheStateIsToldWhileKeepingIsSlow(t *testing.T) {
+	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
+	s := f.run(k)
+	l := f.link()
+	l.send(frameOf("m1", "user_add_org", "e1", exempted))
+	<-k.begun
+	told := make(chan dingtalk.StreamState, 1)
+	go func() { told <- s.State() }()
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		t.Error("whoever watches waits until something is durable")
+	}
+	close(k.hold)
+	l.acked("m1")
+}
+
 func TestWhatWasSaidIsKeptAlthoughTheConnectionBroke(t *testing.T) {
 	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
 	s := f.run(k)
