@@ -1,6 +1,7 @@
 package dingtalktest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -19,13 +20,15 @@ type company struct {
 	name     string
 	founded  time.Time
 	start    time.Time // of the tenant's clock
-	staff    int       // people drawn, leavers included
+	staff    int       // people drawn: those of the plan, and as many more as left before the beginning
 	depts    []*dept   // parents before children, in the order of the directory
 	byID     map[int64]*dept
 	changed  map[int]*person
 	joined   []int        // people who came after the beginning
 	gone     map[int]bool // people who left, drawn or later
-	leavers  []int        // in the order of leaving
+	staying  []int        // see [company.present]
+	asOf     int
+	leavers  []int // in the order of leaving
 	told     map[int]leaving
 	admins   map[int]int // 1 main, 2 sub
 	roles    []*roleGroup
@@ -94,8 +97,9 @@ func found(spec Company, start time.Time) *company {
 		p.plan = largePlan()
 	}
 	d := roll(spec.Seed, "company")
+	left := p.staff * 4 / 100
 	c := &company{
-		spec: spec, id: "ding" + d.hex(32), name: p.name, start: start, founded: start.AddDate(-6, 0, 0), staff: p.staff,
+		spec: spec, id: "ding" + d.hex(32), name: p.name, start: start, founded: start.AddDate(-6, 0, 0), staff: p.staff + left,
 		byID: map[int64]*dept{}, changed: map[int]*person{}, gone: map[int]bool{}, told: map[int]leaving{}, admins: map[int]int{}, unions: map[string]int{},
 	}
 	c.add(&dept{id: 1, name: p.name})
@@ -104,6 +108,8 @@ func found(spec Company, start time.Time) *company {
 	last.last += c.staff - at // what rounding left over
 	c.mainland = c.depts[slices.IndexFunc(c.depts, func(d *dept) bool { return d.name == p.plan[len(p.plan)-1].name })]
 	c.appoint()
+	c.dismiss(left)
+	c.roles = c.offices()
 	return c
 }
 
@@ -146,7 +152,7 @@ func (c *company) settle(all []plan, parent int64, at int) int {
 	return at
 }
 
-// appoint gives out the parts of the story, the offices, and says who left before the beginning.
+// appoint gives out the parts of the story and the offices.
 func (c *company) appoint() {
 	leaves := c.leaves()
 	c.cast = map[string]int{"admin": 0, "director": 1}
@@ -175,17 +181,29 @@ func (c *company) appoint() {
 	for _, d := range leaves {
 		d.managers = []string{c.userID(d.first)}
 	}
+}
+
+// dismiss says who left before the beginning: n people, none with a part in the story and no head of a department.
+func (c *company) dismiss(n int) {
+	heads := map[int]bool{}
+	for _, d := range c.leaves() {
+		heads[d.first] = true
+	}
+	lots := map[int]uint64{}
 	for i := range c.staff {
-		d := roll(c.spec.Seed, "leaver", int64(i))
-		if c.spec.Size != "S" && d.percent(4) && !c.has(i) && c.leaf(i).first != i {
-			c.gone[i] = true
+		if d := roll(c.spec.Seed, "leaver", int64(i)); n > 0 && !c.has(i) && !heads[i] {
+			lots[i] = d.next()
 			c.leavers = append(c.leavers, i)
 		}
+	}
+	slices.SortFunc(c.leavers, func(a, b int) int { return cmp.Compare(lots[a], lots[b]) })
+	c.leavers = c.leavers[:min(n, len(c.leavers))]
+	for _, i := range c.leavers {
+		c.gone[i] = true
 	}
 	slices.SortFunc(c.leavers, func(a, b int) int {
 		return c.leaving(a).last.Compare(c.leaving(b).last)
 	})
-	c.roles = c.offices()
 }
 
 // has says whether somebody has a part in the story.
@@ -235,15 +253,25 @@ func (c *company) members(d *dept) []int {
 	return all
 }
 
-// present are all people who work here now.
+// present are all people who work here now. It is not for changing. Nobody comes back, so the numbers of those who came and went say whether
+// it is still true.
 func (c *company) present() []int {
+	if n := len(c.gone) + len(c.joined); c.staying != nil && c.asOf == n {
+		return c.staying
+	}
 	var all []int
 	for i := range c.staff {
 		if !c.gone[i] {
 			all = append(all, i)
 		}
 	}
-	return slices.Concat(all, slices.DeleteFunc(slices.Clone(c.joined), func(i int) bool { return c.gone[i] }))
+	for _, i := range c.joined {
+		if !c.gone[i] {
+			all = append(all, i)
+		}
+	}
+	c.staying, c.asOf = slices.Clip(all), len(c.gone)+len(c.joined)
+	return c.staying
 }
 
 // below are a department and all departments under it.

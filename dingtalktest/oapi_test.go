@@ -81,12 +81,12 @@ func (p *pair) faults(at string, want, got any) []string {
 	if slices.Contains(p.Untyped, at) {
 		return nil
 	}
-	wrong := []string{fmt.Sprintf("%s is %T %v, want the type of %v", at, got, got, want)}
+	wrong := func() []string { return []string{fmt.Sprintf("%s is %T %v, want the type of %v", at, got, got, want)} }
 	switch want := want.(type) {
 	case map[string]any:
 		o, ok := got.(map[string]any)
 		if !ok {
-			return wrong
+			return wrong()
 		}
 		if slices.Contains(p.Open, at) {
 			return nil
@@ -95,7 +95,7 @@ func (p *pair) faults(at string, want, got any) []string {
 	case []any:
 		list, ok := got.([]any)
 		if !ok {
-			return wrong
+			return wrong()
 		}
 		var out []string
 		if _, rows := want[0].(map[string]any); rows && len(list) == 0 && !slices.Contains(p.Sometimes, at) && !slices.Contains(p.Open, at+"[]") {
@@ -108,11 +108,11 @@ func (p *pair) faults(at string, want, got any) []string {
 	case json.Number:
 		n, ok := got.(json.Number)
 		if !ok || !strings.Contains(want.String(), ".") && strings.ContainsAny(n.String(), ".eE") {
-			return wrong
+			return wrong()
 		}
 	default:
 		if fmt.Sprintf("%T", want) != fmt.Sprintf("%T", got) {
-			return wrong
+			return wrong()
 		}
 	}
 	return nil

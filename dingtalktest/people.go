@@ -80,8 +80,10 @@ func (c *company) byUnion(union string) *person {
 
 func unionID(seed uint64, index int) string {
 	d := roll(seed, "union", int64(index))
-	return "Tst" + strings.NewReplacer("+", "x", "/", "y", "=", "").Replace(d.opaque(15)) + "iEiE"
+	return "Tst" + plain.Replace(d.opaque(15)) + "iEiE"
 }
+
+var plain = strings.NewReplacer("+", "x", "/", "y", "=", "")
 
 func (p *person) open() string { d := roll(uint64(p.salt), "open"); return "op" + d.hex(20) }
 
