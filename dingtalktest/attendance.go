@@ -10,6 +10,10 @@ var attendanceCalls = []endpoint{
 	{path: "/attendance/list", scope: "qyapi_get_attendance_data", do: attendanceList},
 	{path: "/attendance/listRecord", scope: "qyapi_get_attendance_data", do: attendanceRecords},
 	{path: "/topapi/attendance/getsimplegroups", scope: "qyapi_base", do: attendanceGroups},
+	{path: "/topapi/attendance/group/minimalism/list", scope: "qyapi_attendance_group_read", do: attendanceGroupNames},
+	{path: "/topapi/attendance/schedule/listbyday", scope: "qyapi_attendance_group_read", do: schedule},
+	{path: "/topapi/attendance/getattcolumns", scope: "qyapi_base", do: attendanceColumns},
+	{path: "/topapi/attendance/getcolumnval", scope: "qyapi_base", do: columnValues},
 }
 
 // punch is one clock-in or clock-out. Nothing is stored: it is drawn for the person and the day, and exists once its time has come.
@@ -181,4 +185,78 @@ func attendanceGroups(c *call) object {
 	}}
 	page, more := byOffset(c, all, c.size("size", 10, 10))
 	return object{"result": object{"has_more": more, "groups": slices.Clone(page)}}
+}
+
+func attendanceGroupNames(c *call) object {
+	if c.member("op_user_id") == nil {
+		return nil
+	}
+	page, _, more := byNumber(c, []object{{"id": 610_001, "name": "測試考勤組"}}, "cursor", 10)
+	return object{"result": object{"result": append([]object{}, page...), "has_more": more}, "success": true}
+}
+
+// schedule is what was planned for somebody on a day, with its moments as texts.
+func schedule(c *call) object {
+	if c.member("op_user_id") == nil || !c.need("date_time") {
+		return nil
+	}
+	p := c.member("user_id")
+	if p == nil {
+		return nil
+	}
+	rows := []object{}
+	for _, x := range c.t.punches(p, midnight(c.milli("date_time")), c.now) {
+		status := "Checked"
+		if x.at.IsZero() {
+			status = "Timeout"
+		}
+		rows = append(rows, object{
+			"id": x.id + 7_000_000_000, "user_id": p.id, "group_id": 610_001, "class_id": 620_001, "class_name": "測試班次", "check_type": x.check, "check_status": status,
+			"work_date": local(x.day), "check_date_time": local(x.planned), "is_rest": "N", "corp_id": c.t.company.id, "gmt_create": local(x.day),
+			"gmt_modified": local(x.day),
+		})
+	}
+	return object{"result": spoil(c, rows), "success": true}
+}
+
+// columns of the attendance report, by their number.
+var columns = []string{"出勤天数", "迟到次数", "早退次数"}
+
+func attendanceColumns(*call) object {
+	rows := []object{}
+	for i, name := range columns {
+		rows = append(rows, object{"id": i + 1, "name": name, "type": 0, "sub_type": 0, "status": 0})
+	}
+	return object{"result": object{"columns": rows}, "success": true}
+}
+
+func columnValues(c *call) object {
+	if !c.need("column_id_list", "from_date", "to_date") {
+		return nil
+	}
+	p, first, last, ids := c.member("userid"), c.local("from_date"), c.local("to_date"), c.list("column_id_list")
+	switch {
+	case p == nil || c.bad != nil:
+		return nil
+	case len(ids) > 20 || last.Before(first) || last.Sub(first) > 31*24*time.Hour:
+		return c.fail(oldFault(400002, "一次最多20列、31天"))
+	}
+	rows := []object{}
+	for i, name := range columns {
+		if !slices.Contains(ids, fmt.Sprint(i+1)) {
+			continue
+		}
+		days := []object{}
+		for day := midnight(first); !day.After(last); day = day.AddDate(0, 0, 1) {
+			n := 0
+			for _, x := range c.t.punches(p, day, c.now) {
+				if i == 0 && x.check == "OnDuty" && !x.at.IsZero() || i == 1 && x.result == "Late" || i == 2 && x.result == "Early" {
+					n++
+				}
+			}
+			days = append(days, object{"date": local(day), "value": fmt.Sprint(n)})
+		}
+		rows = append(rows, object{"column_vo": object{"id": i + 1, "name": name, "type": 0, "sub_type": 0, "status": 0}, "column_vals": days})
+	}
+	return object{"result": object{"column_vals": rows}, "success": true}
 }

@@ -9,6 +9,7 @@ import (
 
 var boardCalls = []endpoint{
 	{path: "/topapi/blackboard/create", scope: "qyapi_blackboard_manage", do: createBoard},
+	{path: "/topapi/blackboard/update", scope: "qyapi_blackboard_manage", do: updateBoard},
 	{path: "/topapi/blackboard/delete", scope: "qyapi_blackboard_manage", do: deleteBoard},
 	{path: "/topapi/blackboard/listids", scope: "qyapi_blackboard_read", do: listBoards},
 	{path: "/topapi/blackboard/category/list", scope: "qyapi_blackboard_read", do: boardCategories},
@@ -153,6 +154,24 @@ func (c *call) board(who, id string) *board {
 	}
 	c.fail(&fault{status: 400, code: "badRequest", errcode: 400002, message: "公告不存在"})
 	return nil
+}
+
+// updateBoard keeps the id, the readers and the moment of the announcement.
+func updateBoard(c *call) object {
+	in := c.in("update_request")
+	b := in.board("operation_userid", "blackboard_id")
+	if b == nil || !in.need("title", "content") {
+		return c.fail(in.bad)
+	}
+	b.title, b.content = in.text("title"), in.text("content")
+	if s := in.text("author"); s != "" {
+		b.author = s
+	}
+	if s := in.text("category_id"); s != "" {
+		b.category = s
+	}
+	c.bad = in.bad
+	return object{"success": true, "result": true}
 }
 
 func deleteBoard(c *call) object {

@@ -194,11 +194,8 @@ var bring = map[string]func(*testing.T, *dingtalktest.Tenant){
 }
 
 // unsimulated are calls of the reference that the tenant does not answer.
-var unsimulated = []string{
-	"/topapi/blackboard/update", "/topapi/attendance/getupdatedata", "/topapi/attendance/getattcolumns", "/topapi/attendance/getcolumnval",
-	"/topapi/attendance/group/minimalism/list", "/topapi/attendance/schedule/listbyday", "/topapi/checkin/record/get", "/chat/get",
-	"/topapi/cspace/auditlog/list",
-}
+// A chat can be read only when it was made by a call, which no call here does; the old audit log is known from an old SDK only.
+var unsimulated = []string{"/topapi/attendance/getupdatedata", "/topapi/checkin/record/get", "/chat/get", "/topapi/cspace/auditlog/list"}
 
 // TestTheOldHostAnswersAsTheReferenceSays sends each request of the pairs, as JSON and as a form, and compares the whole answer.
 func TestTheOldHostAnswersAsTheReferenceSays(t *testing.T) {
