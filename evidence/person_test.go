@@ -429,7 +429,7 @@ func TestAttachmentsThatNobodySearchedAreNamed(t *testing.T) {
 func TestUnsearchableBytesAreWithheldWithAPerson(t *testing.T) {
 	o := newOffice(t)
 	mail := says("1", "Ana", "nobody is named")
-	mail.RawType, mail.Raw = "message/rfc822", []byte("To: =?utf-8?B?Q2hhbg==?=\n\nnobody is named")
+	mail.RawType, mail.Raw = "message/rfc822", []byte("To: lei@acme.example\n\nnobody is named") // no reading of it tells of anybody
 	seqs := o.bring("acme", mail, says("2", "Chan", "words"), says("3", "Ana", "others"))
 	p := o.build(o.request(o.open("case", seqs...), "person=Chan"))
 	if got := p.withheld(seqs[0], verify.Redacted); !slices.Equal(got, []string{"raw"}) {
