@@ -25,7 +25,7 @@ type Progress struct {
 }
 
 // Import pulls a source to its end: the start is recorded (who, the digest of what was handed in), pages are accepted one by one,
-// and the end with its counts is recorded. Interrupted at any moment, the same call goes on behind the last committed page; where the
+// and the end with its counts is recorded. A source whose first page is refused leaves nothing behind. Interrupted at any moment, the same call goes on behind the last committed page; where the
 // source does not know that place any more, it reads from the beginning and recognises what is stored. Called again after the end it
 // reads nothing and returns the counts of the last time, unless again is set, which reads from the beginning and finds everything known.
 //
@@ -42,6 +42,13 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 	if at.Done {
 		at = Progress{Again: true}
 	}
+	if at.Cursor == "" { // what cannot be read at all leaves nothing behind, not even that it began
+		first, err := s.Pull(ctx, "")
+		if err != nil {
+			return at, err
+		}
+		s = &begun{s, &first}
+	}
 	var about guia.Fields
 	about.Set("digest", digest)
 	if at, err = d.start(ctx, actor, feed, at, about); err != nil {
@@ -51,6 +58,21 @@ func (d *Desk) Import(ctx context.Context, actor guia.Actor, feed Feed, s source
 		return at, err
 	}
 	return d.finish(ctx, actor, feed, at, nil)
+}
+
+// begun is a source whose first page was pulled already.
+type begun struct {
+	source.Source
+	first *source.Page
+}
+
+func (b *begun) Pull(ctx context.Context, after source.Cursor) (source.Page, error) {
+	first := b.first
+	b.first = nil
+	if first != nil && after == "" {
+		return *first, nil
+	}
+	return b.Source.Pull(ctx, after)
 }
 
 // start records the start of an import with what is told about it, and where it begins. Of an import that was interrupted it only asks for

@@ -46,7 +46,7 @@ func (s *Source) prepare(f *file, columns []string) error {
 	var missing []string
 	f.fields, f.extra = map[string]*reader{}, nil
 	for _, target := range slices.Sorted(maps.Keys(s.m.Fields)) {
-		r := ready(s.m.Fields[target], columns, parts, &missing)
+		r := ready(s.m.Fields[target], columns, parts, s.met, &missing)
 		f.fields[target] = &r
 		if !slices.Contains(ownTargets, target) {
 			f.extra = append(f.extra, target)
@@ -90,6 +90,9 @@ func (s *Source) build(f *file) (*source.Record, error) {
 			r.Marks = append(r.Marks, source.MarkOversize)
 		}
 		return r, nil
+	}
+	if row.doc.whole != nil && s.sample == nil {
+		s.sample = row.doc.names()
 	}
 	bad := row.badBytes
 	get := func(target string) string {

@@ -26,6 +26,15 @@ type object struct {
 	members []member // of an object
 }
 
+// names are those of the members, as paths; never nil.
+func (o *object) names() []string {
+	names := []string{}
+	for _, m := range o.members {
+		names = append(names, literal(m.name).String())
+	}
+	return names
+}
+
 type member struct {
 	name  string
 	value []byte

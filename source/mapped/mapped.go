@@ -54,6 +54,7 @@ const (
 // Source is an input and the mapping with which it is read. It is used by one goroutine at a time.
 type Source struct {
 	m       Mapping
+	name    string // of the input
 	in      input
 	sole    bool // one file, not a folder or archive
 	several bool // more than one file, as far as is known without reading
@@ -63,6 +64,8 @@ type Source struct {
 	clock   *clock
 	keyed   bool
 	occur   occurrences
+	met     map[string]*bool // what the mapping expects to find in the input, and whether it was found
+	sample  []string         // the names in the first JSON record; nil before it
 
 	instance string
 	failed   error // why the instance could not be computed
@@ -107,7 +110,10 @@ func Open(name string, m Mapping) (*Source, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	s := &Source{m: m, handed: "-", clock: newClock(&m)}
+	s := &Source{m: m, handed: "-", clock: newClock(&m), name: filepath.Base(name), met: map[string]*bool{}}
+	for _, v := range m.Fields {
+		v.expect(s.met)
+	}
 	_, s.keyed = m.Fields["key"]
 	records, _ := parsePath(m.Records) // checked
 	switch {
@@ -234,7 +240,43 @@ func (s *Source) Pull(ctx context.Context, after source.Cursor) (source.Page, er
 		return source.Page{}, err
 	}
 	s.handed = page.Next
+	if after == "" {
+		if err := s.refuseUnmet(ctx, page.Done); err != nil {
+			s.forget()
+			return source.Page{}, err
+		}
+	}
 	return page, nil
+}
+
+// refuseUnmet refuses the input when a path of the mapping leads to nothing in any JSON record of it. It is asked after the first page and
+// before anything of it is handed out, and reads on only as long as something was not found.
+func (s *Source) refuseUnmet(ctx context.Context, done bool) error {
+	unmet := func() (path string) {
+		for from, found := range s.met {
+			if !*found && (path == "" || from < path) {
+				path = from
+			}
+		}
+		return path
+	}
+	if !done && unmet() != "" {
+		defer s.forget() // the second page is read again
+		for unmet() != "" {
+			_, next, err := s.record(ctx)
+			if atEnd(err) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			s.at = next
+		}
+	}
+	if path := unmet(); path != "" && s.sample != nil {
+		return guia.Refuse(guia.Invalid, "mapped.path", short(path), s.name, short(strings.Join(s.sample, ", ")))
+	}
+	return nil
 }
 
 func (s *Source) pull(ctx context.Context, at place, after source.Cursor) (source.Page, error) {

@@ -56,7 +56,17 @@ type Value struct {
 	Split    string            // cuts the text into several values
 	Values   map[string]string // replaces a value by another; others stay
 	HTML     bool              // the text is HTML
-	Optional bool              // a file without this column is no mistake
+	Optional bool              // a file without this column, or an input without a value at this path, is no mistake
+}
+
+// expect notes what must be found in an input.
+func (v *Value) expect(met map[string]*bool) {
+	if v.From != "" && !v.Optional {
+		met[v.From] = new(bool)
+	}
+	for i := range v.Join {
+		v.Join[i].expect(met)
+	}
 }
 
 // ownTargets are the targets that are not names of the registry, or are told in another way than under their name.

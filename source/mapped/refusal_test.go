@@ -69,6 +69,14 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		want string
 	}{
 		{"column", pull("x.csv", []byte("b,c\n1,2\n"), text), "mapped.column"},
+		{"path", pull("x.json", []byte(`[{"b":"1"},{"b":"2"}]`), text), "mapped.path"},
+		{"path far behind", pull("x.json", []byte("["+strings.Repeat(`{"b":"1"},`, 3000)+`{"a":"1"}]`), text), ""},
+		{"path beyond many records", pull("x.jsonl", []byte(strings.Repeat("{\"b\":{\"a\":1}}\n", 3000)), text), "mapped.path"},
+		{"path in another file", pull("x.zip", zipOf(map[string]string{"a.json": `[{"b":"1"}]`, "b.json": `[{"a":null}]`}), text), ""},
+		{"path inside a join", pull("x.json", []byte(`[{"a":"1"}]`), mapping(t, "fields: {text: {join: [a, b]}}")), "mapped.path"},
+		{"optional path inside a join", pull("x.json", []byte(`[{"a":"1"}]`), mapping(t, "fields: {text: {join: [a, {path: b, optional: true}]}}")), ""},
+		{"path of several", pull("x.json", []byte(`[{"a":"1","to":[ ]}]`), mapping(t, "fields: {text: a, recipients: 'to[].who'}")), ""},
+		{"path inside of several", pull("x.json", []byte(`[{"a":"1","to":[{"name":1}]},{"a":"2","to":{}}]`), mapping(t, "fields: {text: a, recipients: 'to[].who'}")), "mapped.path"},
 		{"ambiguous day", pull("x.csv", []byte("a,t\n1,03/04/2024\n"), text), "mapped.time.ambiguous"},
 		{"object", pull("x.json", []byte(`{"a": [1]}`), text), "mapped.json.records"},
 		{"kind of file", pull("x.doc", []byte("x"), text), "mapped.format"},

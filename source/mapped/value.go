@@ -79,16 +79,18 @@ type reader struct {
 	path   steps
 	fixed  string // constants and parts of the file's name
 	isSet  bool
+	met    *bool // becomes true when the path leads to something; nil where that does not matter
 	join   []reader
 }
 
-// ready prepares a value. columns is nil for JSON.
-func ready(v Value, columns []string, parts map[string]string, missing *[]string) reader {
+// ready prepares a value. columns is nil for JSON. met is where to note of what the mapping expects that it was found; missing is given the
+// columns that are not there.
+func ready(v Value, columns []string, parts map[string]string, met map[string]*bool, missing *[]string) reader {
 	out := reader{value: v, column: -1}
 	switch {
 	case len(v.Join) > 0:
 		for _, j := range v.Join {
-			out.join = append(out.join, ready(j, columns, parts, missing))
+			out.join = append(out.join, ready(j, columns, parts, met, missing))
 		}
 	case v.Constant != "":
 		out.fixed, out.isSet = v.finish(v.Constant), true
@@ -96,22 +98,25 @@ func ready(v Value, columns []string, parts map[string]string, missing *[]string
 		out.fixed, out.isSet = v.finish(parts[v.Part]), true
 	case columns != nil:
 		out.column = slices.Index(columns, v.From)
-		if out.column < 0 && !v.Optional {
+		switch expected := met[v.From]; {
+		case out.column < 0 && !v.Optional:
 			*missing = append(*missing, v.From)
+		case out.column >= 0 && expected != nil:
+			*expected = true
 		}
 	case v.Column:
-		out.path = literal(v.From)
+		out.path, out.met = literal(v.From), met[v.From]
 	default:
 		p, err := parsePath(v.From)
 		if err != nil {
 			p = literal(v.From)
 		}
-		out.path = p
+		out.path, out.met = p, met[v.From]
 	}
 	return out
 }
 
-func literal(name string) steps { return []step{{name: name}} }
+func literal(name string) steps { return steps{{name: name}} }
 
 // finish applies what a mapping does to any value.
 func (v *Value) finish(s string) string {
@@ -148,6 +153,7 @@ func (r *reader) one(row *row) (s string, bad bool) {
 				found = true
 			}
 		})
+		r.expected(row, found)
 	case r.column >= 0 && r.column < len(row.cells):
 		s = row.cells[r.column]
 	}
@@ -155,6 +161,17 @@ func (r *reader) one(row *row) (s string, bad bool) {
 		return s, bad
 	}
 	return r.value.finish(s), bad
+}
+
+// expected notes whether what the path expects is in the row: something that it leads to, or a list of which there happens to be no element.
+func (r *reader) expected(row *row, found bool) {
+	if r.met == nil || *r.met {
+		return
+	}
+	if each := slices.IndexFunc(r.path, func(s step) bool { return s.each }); !found && each >= 0 {
+		row.doc.find(r.path[:each], func(v []byte) { found = found || v[0] == '[' && v[space(v, 1)] == ']' })
+	}
+	*r.met = found
 }
 
 // all returns every value, without empty ones unless keep is set.
@@ -178,11 +195,14 @@ func (r *reader) all(row *row, keep bool) (out []string, bad bool) {
 		}
 		return out, broken
 	}
+	found := false
 	row.doc.find(r.path, func(v []byte) {
+		found = true
 		s, broken := scalar(v)
 		bad = bad || broken
 		add(s)
 	})
+	r.expected(row, found)
 	return out, bad
 }
 
