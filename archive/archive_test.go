@@ -182,6 +182,13 @@ func TestARestoredDirectorySaysWhatTheOriginalSaid(t *testing.T) {
 	if event.Type != guia.BackupRestored || event.Fields.Get("digest") != fmt.Sprintf("sha256:%x %d", m.Digest, fileSize(t, m.Set+"/MANIFEST")) {
 		t.Errorf("the restored ledger ends with %s", event.Type)
 	}
+	health, err := archive.Doctor(ctx, r.Directory)
+	must(t, err)
+	for check, want := range map[string]string{"backup": "doctor.backup.ok", "intents": "doctor.intents.ok"} { // it came from one that was whole
+		if f := finding(health, check); f.Key != want {
+			t.Errorf("of the restored directory doctor says %s, want %s", f.Key, want)
+		}
+	}
 	if a, b := everybody(t, c.Directory.Directory), everybody(t, r.Directory); !slices.Equal(a, b) || len(a) == 0 {
 		t.Errorf("people differ: %d and %d", len(a), len(b))
 	}

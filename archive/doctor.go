@@ -186,6 +186,11 @@ func (x *examination) readLedger() error {
 					x.finished = later(x.finished, e.Leaf.Captured)
 				}
 			}
+		case guia.BackupRestored: // of the set whose making was under way when it was copied: it was whole
+			if made := open[guia.BackupStarted]; made != nil {
+				x.finished = later(x.finished, made.Leaf.Captured)
+				delete(open, guia.BackupStarted)
+			}
 		case guia.EscrowWritten:
 			event, err := x.d.Vault.Read(x.ctx, e.Seq, e.Leaf.Header, e.Row)
 			if err != nil {
