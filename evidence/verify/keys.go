@@ -43,9 +43,10 @@ func (v *verification) keys() {
 	}
 	v.chain = chain
 	v.report.Rotations = len(rotations)
-	for _, key := range v.trust.keys {
-		if slices.ContainsFunc(chain, func(p proof.Period) bool { return p.Key.VKey() == key.VKey() }) {
-			v.report.Trusted = key.VKey()
+	for changes := range chain { // the caller's key that is nearest to the one that signed
+		passed := chain[len(chain)-1-changes].Key.VKey()
+		if slices.ContainsFunc(v.trust.keys, func(key *proof.Verifier) bool { return key.VKey() == passed }) {
+			v.report.Trusted, v.report.Rotations = passed, changes
 			return
 		}
 	}

@@ -154,7 +154,7 @@ type Report struct {
 	Key       string `json:"key"`               // that signed, according to the bundle
 	Trusted   string `json:"trusted,omitempty"` // key of the caller that leads to it
 	Other     string `json:"other,omitempty"`   // key of the caller with the log's name that nothing in the bundle leads to
-	Rotations int    `json:"rotations"`
+	Rotations int    `json:"rotations"`         // changes of key from Trusted to Key; all that the bundle has when there is no Trusted
 
 	Cover        *Cover     `json:"cover,omitempty"` // what the maker says
 	Counts       Cover      `json:"counts"`          // what was counted

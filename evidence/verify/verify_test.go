@@ -68,9 +68,15 @@ func TestRotationsLeadFromTheCallersKey(t *testing.T) {
 	one, two := rotate(first, second, 10), rotate(second, third, 20)
 	f.files[RotationName(1)], f.files[RotationName(2)] = one, two
 	for i, signer := range []*proof.Signer{first, second, third} {
-		if r := check(f.pack(), trustIn(t, signer)); r.Verdict != Proven || r.Rotations != 2 {
-			t.Errorf("trust in key %d: got %s %v", i+1, r.Verdict, keysOf(r))
+		if r := check(f.pack(), trustIn(t, signer)); r.Verdict != Proven || r.Rotations != 2-i {
+			t.Errorf("trust in key %d: got %s %v, %d changes", i+1, r.Verdict, keysOf(r), r.Rotations)
 		}
+	}
+	if r := check(f.pack(), trustIn(t, first, third, second)); r.Trusted != third.Verifier().VKey() || r.Rotations != 0 {
+		t.Errorf("of all keys that of %s is named, %d changes from the one that signed", r.Trusted, r.Rotations)
+	}
+	if r := check(f.pack(), Trust{}); r.Rotations != 2 {
+		t.Errorf("without a key: %d changes", r.Rotations)
 	}
 	older := newFixture(t, 30)
 	older.signer = first
