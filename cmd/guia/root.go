@@ -41,6 +41,9 @@ const (
 	codeDamaged
 )
 
+// codeLater is what a process that holds the data directory answers a guest that must wait until it has ended; no command exits with it.
+const codeLater = 255
+
 func init() { cobra.EnableCommandSorting = false } // help lists commands in the order in which a newcomer meets them
 
 // run carries out one command and returns its exit code.

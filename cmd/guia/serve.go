@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"guia"
-	"guia/directory"
 	"guia/httpd"
 	"guia/intake"
 	"guia/ledger"
@@ -44,27 +44,15 @@ func (p *program) serveCommand() *cobra.Command {
 }
 
 // reside opens the data directory in this very process: what runs for long is no guest of a command that ends soon. It waits for one that
-// is about to end.
+// is about to end, and not for another that resides.
 func (p *program) reside(ctx context.Context, fn func(context.Context, *session) error) error {
-	if p.holder != nil {
-		return guia.Refuse(guia.Held, "serve.guest")
+	switch {
+	case p.holder == nil:
+		return p.within(ctx, false, true, fn)
+	case p.holder.resident:
+		return guia.Refuse(guia.Held, "serve.runs", os.Getpid())
 	}
-	for deadline := time.Now().Add(answerTime); ; {
-		h, err := openHolder(ctx, p.path, false)
-		switch {
-		case err == nil:
-			return p.hold(ctx, h, false, fn)
-		case !errors.Is(err, directory.ErrHeld):
-			return err
-		case time.Now().After(deadline):
-			return p.refuseHeld(err)
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return exit(codeLater)
 }
 
 // keeper is the running program: it holds the data directory, has a [worker] for each connected source, and answers whoever asks how it

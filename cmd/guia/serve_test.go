@@ -459,10 +459,14 @@ func TestWhatServeIsRefusedIsToldAndTheRestGoesOn(t *testing.T) {
 
 func TestServeIsNoGuestOfAnotherCommand(t *testing.T) {
 	p := newProgram(env{getenv: func(string) string { return "" }})
+	nothing := func(context.Context, *session) error { return nil }
 	p.holder = &holder{}
-	err := p.reside(t.Context(), func(context.Context, *session) error { return nil })
-	if guia.KindOf(err) != guia.Held {
-		t.Errorf("got %v", err)
+	if err := p.reside(t.Context(), nothing); !errors.Is(err, exit(codeLater)) {
+		t.Errorf("inside a command that ends: %v", err)
+	}
+	p.holder.resident = true
+	if err := p.reside(t.Context(), nothing); guia.KindOf(err) != guia.Held {
+		t.Errorf("inside the running program: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ type holder struct {
 	parts     parts
 	tenants   tenants
 	closed    error // why it could only be viewed; nil when it is open
+	resident  bool  // the running program holds it, until it is stopped
 }
 
 // session is one command at work in an open data directory.
@@ -58,30 +59,38 @@ func (p *program) enter(looking bool, fn func(context.Context, *session) error) 
 		if p.holder != nil {
 			return p.work(ctx, p.holder, fn)
 		}
-		deadline := time.Now().Add(answerTime)
-		for {
-			h, err := openHolder(ctx, p.path, looking)
-			if err == nil {
-				return p.hold(ctx, h, looking, fn)
-			}
-			if !errors.Is(err, directory.ErrHeld) {
-				return err
-			}
-			code, err2 := p.forward(ctx)
-			switch {
-			case err2 == nil:
-				return exit(code)
-			case !errors.Is(err2, errNobody):
-				return err2
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case time.Now().After(deadline):
-				return p.refuseHeld(err)
-			}
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
-			}
+		return p.within(ctx, looking, false, fn)
+	}
+}
+
+// within opens the data directory and makes the work there, or has it made by the process that holds the directory, waiting a while for
+// one that is just opening or closing it, or that says codeLater.
+func (p *program) within(ctx context.Context, looking, resident bool, fn func(context.Context, *session) error) error {
+	for deadline := time.Now().Add(answerTime); ; {
+		h, err := openHolder(ctx, p.path, looking)
+		if err == nil {
+			h.resident = resident
+			return p.hold(ctx, h, looking, fn)
+		}
+		if !errors.Is(err, directory.ErrHeld) {
+			return err
+		}
+		code, err2 := p.forward(ctx)
+		switch {
+		case err2 == nil && code != codeLater:
+			return exit(code)
+		case err2 != nil && !errors.Is(err2, errNobody):
+			return err2
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(deadline) && err2 == nil:
+			return guia.RefuseCause(guia.Held, err, "serve.guest", p.path)
+		case time.Now().After(deadline):
+			return p.refuseHeld(err)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
 		}
 	}
 }
