@@ -36,7 +36,7 @@ func (b *build) fillCover(ctx context.Context) error {
 
 // claims are the sentences that stand on the cover: what the bundle shows, and what it does not. They are keys of package lang.
 func (b *build) claims() []string {
-	claims := []string{"claim.unchanged", "claim.no_outside_time", "claim.not_truth", "claim.positions", "claim.key_from_elsewhere", "claim.view_is_no_proof"}
+	claims := []string{"claim.unchanged", "claim.no_outside_time", "claim.not_truth", "claim.positions", "claim.key_from_elsewhere", "claim.searches", "claim.view_is_no_proof"}
 	when := func(condition bool, claim string) {
 		if condition {
 			claims = append(claims, claim)
@@ -74,5 +74,5 @@ var claimOrder = []string{
 	"claim.unchanged", "claim.key_from_elsewhere", "claim.not_truth", "claim.no_outside_time", "claim.positions", "claim.no_holes", "claim.holes",
 	"claim.gaps", "claim.grade_a", "claim.grade_b", "claim.grade_c", "claim.grade_d", "claim.grade_unknown", "claim.times_missing",
 	"claim.files_missing", "claim.redacted", "claim.persons_withheld", "claim.persons_may_remain", "claim.passages_withheld", "claim.files_not_searched", "claim.erased",
-	"claim.view_is_no_proof",
+	"claim.searches", "claim.view_is_no_proof",
 }

@@ -388,6 +388,9 @@ func (e *shown) record(first map[string]*shown, edits, removed map[string][]*sho
 	if len(r.Grade) != 1 || !strings.Contains("ABCD?", r.Grade) {
 		r.Grade = "?"
 	}
+	if e.Source == guia.Own && e.Fields.Get("grade") == "" && !e.piece("grade").Is() {
+		r.Grade = "" // an act of Guia itself has none
+	}
 	if !slices.Contains(channels, r.Channel) {
 		r.Channel = "unknown"
 	}

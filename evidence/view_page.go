@@ -131,7 +131,7 @@ const viewHTML = `<!DOCTYPE html>
 {{end}}<div class="record {{.Class}}{{if .Nested}} nested{{end}}" id="e{{.Seq}}">
 <p class="line"><span class="who">{{if .Who.Is}}{{template "piece" .Who}}{{else}}{{t "view.nobody"}}{{end}}</span>{{range .WhoMore}} <span class="more">{{template "piece" .}}</span>{{end}}
 <span class="when">{{if .TimeHidden.Is}}{{template "piece" .TimeHidden}}{{else if .NoTime}}<strong>{{t "view.no_time"}}</strong>{{else}}<time>{{.Clock}}</time> <span class="zone">{{.Zone}}{{if .Assumed}} · {{t "view.zone_assumed"}}{{end}}</span>{{end}}</span>
-<span class="tags">{{with .Type}}<span class="type">{{t (type .)}}</span>{{end}}<span class="grade g{{.Grade}}" title="{{t (low .Grade)}}">{{.Grade}}</span> <a class="seq" href="#e{{.Seq}}">#{{.Seq}}</a></span></p>
+<span class="tags">{{with .Type}}<span class="type">{{t (type .)}}</span>{{end}}{{with .Grade}}<span class="grade g{{.}}" title="{{t (low .)}}">{{.}}</span> {{end}}<a class="seq" href="#e{{.Seq}}">#{{.Seq}}</a></span></p>
 {{if .Reply}}<p class="ref">↳ {{t "view.reply"}} {{template "link" .Reply}}</p>{{end}}{{if .EditOf}}<p class="ref">{{if .Removes}}✕ {{t "view.removes"}}{{else}}✎ {{t "view.edit_of"}}{{end}} {{template "link" .EditOf}}</p>{{end}}
 {{if .To}}<p class="to">{{t "view.to"}} {{range $i, $p := .To}}{{if $i}}, {{end}}{{template "piece" $p}}{{end}}</p>{{end}}
 {{if .Subject.Is}}<p class="subject">{{template "piece" .Subject}}</p>{{end}}

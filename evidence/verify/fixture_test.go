@@ -80,14 +80,11 @@ func newFixture(t testing.TB, n int) *fixture {
 		counts[header.Stream]++
 		header.Count = counts[header.Stream]
 		line := Line{Index: int64(i)}
-		var commitments []canon.Commitment
 		for j, field := range fields {
 			salt := sha256.Sum256(fmt.Appendf(nil, "salt %d %d", i, j))
-			c := canon.Commit(salt, field.Value)
-			line.Fields = append(line.Fields, Field{Name: field.Name, Commitment: c, Salt: salt, Value: field.Value})
-			commitments = append(commitments, canon.Commitment{Name: field.Name, Hash: c})
+			line.Fields = append(line.Fields, Field{Name: field.Name, Commitment: canon.Commit(salt, field.Value), Salt: salt, Value: field.Value})
 		}
-		line.Leaf = canon.AppendLeaf(nil, canon.Leaf{Header: header, FieldCount: len(fields), FieldsHash: canon.FieldsHash(commitments)})
+		line.commit(header)
 		f.leaves = append(f.leaves, line.Leaf)
 		f.all = append(f.all, line)
 	}
@@ -100,6 +97,24 @@ func newFixture(t testing.TB, n int) *fixture {
 		}
 	}
 	return f
+}
+
+// commit makes the leaf of the line's fields.
+func (l *Line) commit(header guia.Header) {
+	var commitments []canon.Commitment
+	for _, field := range l.Fields {
+		commitments = append(commitments, canon.Commitment{Name: field.Name, Hash: field.Commitment})
+	}
+	l.Leaf = canon.AppendLeaf(nil, canon.Leaf{Header: header, FieldCount: len(l.Fields), FieldsHash: canon.FieldsHash(commitments)})
+}
+
+// drop makes event i one that never had a field.
+func (f *fixture) drop(i int, name string) {
+	leaf, err := canon.ParseLeaf(f.all[i].Leaf)
+	f.must(err)
+	f.all[i].Fields = slices.DeleteFunc(f.all[i].Fields, func(field Field) bool { return field.Name == name })
+	f.all[i].commit(leaf.Header)
+	f.leaves[i] = f.all[i].Leaf
 }
 
 func digest16(kind string, i int) (id [16]byte) {

@@ -288,15 +288,31 @@ func (r Report) proven() Paragraph {
 func (r Report) provenance() Paragraph {
 	p := Paragraph{Heading: Sentence{"verify.provenance", nil}}
 	say := func(key string, args ...any) { p.Lines = append(p.Lines, Sentence{key, args}) }
+	hidden := int64(0)
+	for _, w := range r.Withheld {
+		if w.Field == "grade" {
+			hidden = w.Redacted + w.Erased
+		}
+	}
 	for _, g := range r.Counts.Grades {
-		say(gradeKey(g.Grade), g.Records)
+		if never := g.Records - hidden; g.Grade == "?" && never > 0 {
+			say("verify.grade.none", never)
+			g.Records = hidden
+		}
+		if g.Records > 0 {
+			say(gradeKey(g.Grade), g.Records)
+		}
 	}
 	for i, s := range r.Counts.Sources {
 		if i == mostLines {
 			say("verify.more", len(r.Counts.Sources)-i)
 			break
 		}
-		say("verify.source", s.Source, Sentence{channelKey(s.Channel), nil}, s.Grade, s.Records)
+		if s.Grade == "?" && hidden == 0 {
+			say("verify.source.ungraded", s.Source, Sentence{channelKey(s.Channel), nil}, s.Records)
+		} else {
+			say("verify.source", s.Source, Sentence{channelKey(s.Channel), nil}, s.Grade, s.Records)
+		}
 		if s.First != "" {
 			say("verify.source.span", s.First, s.Last)
 		}

@@ -48,6 +48,34 @@ func TestEverySentenceExists(t *testing.T) {
 	}
 }
 
+// TestOnlyAGradeThatIsThereIsCalledWithheld has acts of the program, which have no grade, among the records.
+func TestOnlyAGradeThatIsThereIsCalledWithheld(t *testing.T) {
+	f := newFixture(t, 30)
+	for i := range f.all {
+		if f.all[i].Index >= 28 { // two acts without a grade
+			f.drop(i, "grade")
+			f.records, f.custody = append(f.records, f.all[i]), f.custody[:len(f.custody)-1]
+		}
+	}
+	said := func() (all string) {
+		for _, line := range check(f.pack(), f.trust()).provenance().Lines {
+			all += line.In(func(key string, args ...any) string { return lang.Text(lang.English, key, args...) }) + "\n"
+		}
+		return all
+	}
+	for _, want := range []string{"2 records that never had a grade", "guia: 2 records, happened inside Guia, without a grade"} {
+		if s := said(); !strings.Contains(s, want) || strings.Contains(s, "not disclosed") {
+			t.Errorf("got\n%s", s)
+		}
+	}
+	f.withhold(0, "grade", Redacted)
+	for _, want := range []string{"2 records that never had a grade", "1 record whose grade is not disclosed", "grade ?"} {
+		if s := said(); !strings.Contains(s, want) {
+			t.Errorf("no %q in\n%s", want, s)
+		}
+	}
+}
+
 // TestWordsSayWhatWasProvenAndWhatNot reads whole reports in every language.
 func TestWordsSayWhatWasProvenAndWhatNot(t *testing.T) {
 	f := newFixture(t, 30)
