@@ -177,7 +177,7 @@ func (w *worker) watch(ctx context.Context, stream *dingtalk.Stream, place intak
 			}
 			told[m.Feed] = m.To
 			log.Warn("missing", slog.String("feed", m.Feed), slog.Time("from", m.From), slog.Time("to", m.To), slog.Bool("pulled", m.Pulled))
-			if !m.Pulled { // the Stream has kept it as a gap
+			if !m.Pulled { // the Stream keeps it as a gap, and does not forget it before
 				stream.MadeUp(m.Feed, m.To)
 			}
 		}

@@ -54,6 +54,7 @@ type Stream struct {
 	opened  int
 	again   int // attempts that failed
 	missing map[string]round
+	untold  []time.Time // from when on pushes were lost of which the fact is not durable
 }
 
 // StreamState is what there is to say about a Stream.
@@ -239,17 +240,29 @@ func (s *Stream) up(ctx context.Context, conn *websocket.Conn) error {
 		s.down(conn)
 		return err
 	}
+	s.told(from)
 	return nil
 }
 
-// miss notes that events may be lost. The caller holds the lock.
+// miss notes that events may be lost. Until [Stream.told] is told that the fact is durable, [Stream.Since] lies no later than from, whatever
+// is made up for. The caller holds the lock.
 func (s *Stream) miss(from, to time.Time) {
+	s.untold = append(s.untold, from)
 	for _, feed := range s.opt.Feeds {
 		r, ok := s.missing[feed]
 		if !ok || from.Before(r.from) {
 			r.from = from
 		}
 		s.missing[feed] = round{r.from, later(r.to, to)}
+	}
+}
+
+// told notes that the fact of a loss is durable.
+func (s *Stream) told(from time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.untold, from); i >= 0 {
+		s.untold = slices.Delete(s.untold, i, i+1)
 	}
 }
 
@@ -300,7 +313,7 @@ func (s *Stream) Missing() (out []Missing) {
 }
 
 // MadeUp notes that a round of the feed that began at that time has been pulled whole, or, of a feed that is not pulled, that the loss was
-// taken note of.
+// taken note of. It may be told before the fact of the loss is durable: [Stream.Since] waits for that by itself.
 func (s *Stream) MadeUp(feed string, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,12 +322,18 @@ func (s *Stream) MadeUp(feed string, began time.Time) {
 	}
 }
 
-// Since is up to when nothing is missing that has not been made up for. It is stored now and then, and handed to the next Stream; an older
-// value makes more be pulled again, and nothing be lost.
+// Since is up to when nothing is missing that has not been made up for; a loss that no call makes up for counts as made up for when the
+// fact of it is durable, and not before. It is stored now and then, and handed to the next Stream; an older value makes more be pulled
+// again, and nothing be lost.
 func (s *Stream) Since() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since := s.heard
+	for _, from := range s.untold {
+		if from.Before(since) {
+			since = from
+		}
+	}
 	if s.waiting > 0 && s.waited.Before(since) {
 		since = s.waited
 	}
@@ -486,7 +505,11 @@ func (s *Stream) spent(ctx context.Context) error {
 	s.miss(now, now)
 	s.mu.Unlock()
 	hour := now.Truncate(time.Hour)
-	return s.box.lost(ctx, hour, hour.Add(time.Hour), "the month's deliveries are spent: what was pushed came without its content")
+	if err := s.box.lost(ctx, hour, hour.Add(time.Hour), "the month's deliveries are spent: what was pushed came without its content"); err != nil {
+		return err
+	}
+	s.told(now)
+	return nil
 }
 
 func send(ctx context.Context, conn *websocket.Conn, answer []byte) error {

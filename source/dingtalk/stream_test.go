@@ -143,6 +143,39 @@ func TestWhatWasLostBeforeTheProgramBeganIsAFact(t *testing.T) {
 	}
 }
 
+// Whoever watches the Stream stores [dingtalk.Stream.Since] at any moment, and may be killed right after.
+func TestALossCountsAsToldWhenTheFactIsDurable(t *testing.T) {
+	before := now.Add(-48 * time.Hour)
+	for _, full := range []error{nil, errors.New("disk full")} {
+		f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1), told: make(chan struct{}, 1), fail: full}
+		s := f.run(k, func(_ *dingtalk.Config, o *dingtalk.StreamOptions) { o.Since = before })
+		<-k.begun // the fact is being kept
+		missing := s.Missing()
+		if len(missing) != len(dingtalk.Pushed()) {
+			t.Fatalf("%+v", missing)
+		}
+		for _, m := range missing { // noticed, or pulled, meanwhile
+			s.MadeUp(m.Feed, m.To)
+		}
+		if since := s.Since(); !since.Equal(before) {
+			t.Errorf("since %s, and the loss from %s on is no fact", since, before)
+		}
+		close(k.hold)
+		if full != nil {
+			if err := s.end(); !errors.Is(err, full) || !s.Since().Equal(before) {
+				t.Errorf("%v, since %s although the loss could not be kept", err, s.Since())
+			}
+			continue
+		}
+		l := f.link()
+		l.send(frameOf("m1", "user_add_org", "e1", exempted)) // connections are read when the loss before them is durable
+		l.acked("m1")
+		if since := s.Since(); !since.Equal(now) || len(gaps(k.of(dingtalk.FeedEvents))) != 1 {
+			t.Errorf("since %s, %+v", since, k.records)
+		}
+	}
+}
+
 func TestNothingThatIsNotDurableCountsAsReceived(t *testing.T) {
 	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
 	clock := make(chan time.Time, 1)
