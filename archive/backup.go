@@ -62,6 +62,9 @@ func Backup(ctx context.Context, d *directory.Directory, actor guia.Actor, to st
 		return Manifest{}, err
 	}
 	m, err := b.run(ctx)
+	if durable.IsFull(err) { // a file's: the directory itself grows by its databases only, whose errors are refusals
+		err = noRoom(err, b.to)
+	}
 	if err != nil {
 		err = errors.Join(err, b.giveUp(err))
 	}
@@ -78,6 +81,15 @@ func Backup(ctx context.Context, d *directory.Directory, actor guia.Actor, to st
 		return err
 	})
 	return m, errors.Join(err, recorded)
+}
+
+// noRoom says of an error in writing to a place outside the data directory that the disk there is full, if it is that.
+func noRoom(err error, place string) error {
+	refusal, _ := errors.AsType[*guia.Refusal](err)
+	if durable.IsFull(err) || refusal != nil && refusal.Key == "db.full" {
+		return guia.RefuseCause(guia.Blocked, err, "archive.place_full", place)
+	}
+	return err
 }
 
 // backup is a set being made.
@@ -213,12 +225,12 @@ func (b *backup) copyDatabases(ctx context.Context) ([]blob.Digest, error) {
 			}
 		}
 		if err := b.d.Main.CopyTo(ctx, b.path(databaseName)); err != nil { // 2
-			return nil, fmt.Errorf("copy database: %w", err)
+			return nil, fmt.Errorf("copy database: %w", noRoom(err, b.to))
 		}
 		betweenCopies()
 		epoch, err := b.d.Keys.Copy(ctx, b.path(keysName)) // 3
 		if err != nil {
-			return nil, err
+			return nil, noRoom(err, b.to)
 		}
 		b.m.Epoch = epoch
 		now, err := b.d.Ledger.LogKeys(ctx)

@@ -60,6 +60,9 @@ func Export(ctx context.Context, d *directory.Directory, actor guia.Actor, dir s
 			untidy = x.removePartials(before, now.Size)
 		}
 	}
+	if durable.IsFull(err) {
+		err = noRoom(err, dir)
+	}
 	x.ctx = context.WithoutCancel(ctx)
 	recorded := x.record(func(tx *ledger.Tx) error {
 		f.Set("act.outcome", "failed")

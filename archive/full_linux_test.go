@@ -1,8 +1,8 @@
 package archive_test
 
 import (
+	"errors"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"guia"
@@ -26,8 +26,8 @@ func fillDisk(t *testing.T, small string) {
 		if err == nil {
 			t.Fatalf("%d records: the disk is not small enough", records)
 		}
-		if guia.KindOf(err) != 0 && guia.KindOf(err) != guia.Blocked || !strings.Contains(err.Error(), "full") && !strings.Contains(err.Error(), "no space") {
-			t.Errorf("%d records: the error does not say why: %v", records, err)
+		if refusal, ok := errors.AsType[*guia.Refusal](err); !ok || refusal.Key != "archive.place_full" || refusal.Args[0] != c.place {
+			t.Errorf("%d records: the error does not say which disk is full: %v", records, err)
 		}
 		if left := entries(t, c.place); len(left) != 1 || left[0] != filepath.Base(first.Set) {
 			t.Errorf("%d records: left %v", records, left)

@@ -54,7 +54,7 @@ func Restore(ctx context.Context, from, to string, identity io.Reader, progress 
 		return m, err
 	}
 	if err := r.run(ctx, identity); err != nil {
-		return m, errors.Join(err, r.discard())
+		return m, errors.Join(noRoom(err, to), r.discard())
 	}
 	return m, nil
 }

@@ -30,6 +30,32 @@ func TestOnAFullDiskOneCanStillLook(t *testing.T) {
 	})
 }
 
+// TestAFullDiskElsewhereIsNamed has the data directory on a disk with room, and makes copies on one without.
+func TestAFullDiskElsewhereIsNamed(t *testing.T) {
+	t.Parallel()
+	disk.Small(t, "1m", func(t *testing.T, full string) {
+		d := &smallDisk{root: t.TempDir(), beside: t.TempDir(), fault: t.Errorf}
+		d.prepare()
+		set := filepath.Join(d.beside, "set")
+		d.must("backup", set)
+		d.ok(os.Rename(d.data()+".recovery-key", filepath.Join(d.beside, "key")))
+		d.ballast(full, 4)
+		for place, args := range map[string][]string{
+			"backup":  {"backup", filepath.Join(full, "backup")},
+			"tiles":   {"tiles", filepath.Join(full, "tiles")},
+			"restore": {"restore", set, "--identity", filepath.Join(d.beside, "key"), "--dir", filepath.Join(full, "restore")},
+		} {
+			_, errOut, code := d.guia(args...)
+			if code != codeFailed || !strings.Contains(errOut, "The disk of "+filepath.Join(full, place)+" is full") || strings.Contains(errOut, "The disk is full") {
+				t.Errorf("%v: exit code %d: %s", args, code, errOut)
+			}
+		}
+		if out := d.must("check"); !strings.Contains(out, "Clean") {
+			t.Error(out)
+		}
+	})
+}
+
 // smallDisk is a full disk with a data directory, of which there is a copy beside it.
 type smallDisk struct {
 	root, beside string
@@ -102,7 +128,12 @@ func (d *smallDisk) fill(free int) {
 	d.ok(os.RemoveAll(d.data()))
 	d.ok(os.CopyFS(d.data(), os.DirFS(filepath.Join(d.beside, "copy"))))
 	d.ok(os.Chmod(d.data(), 0o700))
-	ballast, err := os.Create(filepath.Join(d.root, "ballast"))
+	d.ballast(d.root, free)
+}
+
+// ballast leaves that much room, in KiB, on the disk of a folder.
+func (d *smallDisk) ballast(folder string, free int) {
+	ballast, err := os.Create(filepath.Join(folder, "ballast"))
 	d.ok(err)
 	n, err := io.Copy(ballast, io.LimitReader(zeros{}, 1<<30))
 	if !errors.Is(err, syscall.ENOSPC) {
