@@ -29,6 +29,9 @@ func (d Day) String() string {
 	return d.midnight().Format(time.DateOnly)
 }
 
+// Before is the day before, and no day for none.
+func (d Day) Before() Day { return max(d, 1) - 1 }
+
 // midnight is the day's beginning as if it were a day in UTC.
 func (d Day) midnight() time.Time { return dayZero.AddDate(0, 0, int(d)) }
 

@@ -105,6 +105,14 @@ type input struct {
 	normaliser string
 }
 
+// repeats is how many messages were found in more than one file of it, as far as it is known.
+func (in *input) repeats() int64 {
+	if several, ok := in.Source.(interface{ Repeated() int64 }); ok {
+		return several.Repeated()
+	}
+	return 0
+}
+
 // open opens the file or folder as what it is said, or looks like, to be.
 func (o *importOptions) open(path string) (input, error) {
 	kind := o.kind
@@ -225,10 +233,11 @@ type importResult struct {
 	Import string `json:"import"`
 	Source string `json:"source"`
 	intake.Counts
-	Again   bool           `json:"known_before"`          // this very file was imported before; nothing was read
-	Earlier *intake.Counts `json:"last_import,omitempty"` // what that import brought
-	Before  int64          `json:"stored_before"`         // of the new ones: stored before the import was interrupted
-	Events  uint64         `json:"events"`                // in the ledger now
+	Again   bool           `json:"known_before"`               // this very file was imported before; nothing was read
+	Earlier *intake.Counts `json:"last_import,omitempty"`      // what that import brought
+	Before  int64          `json:"stored_before"`              // of the new ones: stored before the import was interrupted
+	Repeats int64          `json:"in_several_files,omitempty"` // messages without identifiers that several files of the input tell
+	Events  uint64         `json:"events"`                     // in the ledger now
 	Seconds float64        `json:"seconds"`
 }
 
@@ -265,8 +274,12 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	if err := s.searchable(ctx); err != nil {
 		return err
 	}
+	repeats := int64(0)
+	if !known {
+		repeats = in.repeats()
+	}
 	result := importResult{
-		Import: at.Import.String(), Source: string(feed.Source), Counts: at.Counts, Again: known, Before: stored, Events: uint64(s.Ledger.Size()),
+		Import: at.Import.String(), Source: string(feed.Source), Counts: at.Counts, Again: known, Before: stored, Repeats: repeats, Events: uint64(s.Ledger.Size()),
 		Seconds: time.Since(start).Seconds(),
 	}
 	if s.json {
@@ -355,6 +368,9 @@ func (s *session) tellImport(r importResult) {
 	}
 	if r.Marked > 0 {
 		s.say("import.look_at_marks")
+	}
+	if r.Repeats > 0 {
+		s.say("import.repeats", s.number(r.Repeats))
 	}
 	s.print("\n")
 	s.say("import.next")

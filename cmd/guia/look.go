@@ -86,7 +86,10 @@ type looked struct {
 	Records int64            `json:"records"`
 	First   string           `json:"first,omitempty"`
 	Last    string           `json:"last,omitempty"`
+	Repeats int64            `json:"in_several_files,omitempty"`
 	Sample  []sampled        `json:"sample"`
+
+	entries []sampled // of people and conversations, shown where nothing else is
 }
 
 type sampled struct {
@@ -124,6 +127,10 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 		g.at(page.Read, page.Total, "")
 	}
 	g.end()
+	l.Repeats = in.repeats()
+	if len(l.Sample) == 0 {
+		l.Sample = append(l.Sample, l.entries...)
+	}
 	if p.json {
 		l.First, l.Last = instant(l.First), instant(l.Last)
 		for i := range l.Sample {
@@ -151,6 +158,9 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	}
 	p.table([]string{p.text("col.time"), p.text("col.sender"), p.text("col.conversation"), p.text("col.type"), p.text("col.text")}, rows)
 	p.print("\n")
+	if l.Repeats > 0 {
+		p.say("import.repeats", p.number(l.Repeats))
+	}
 	if l.Types[string(guia.SourceGap)] == l.Records {
 		p.say("import.only_gaps")
 	} else {
@@ -169,6 +179,8 @@ func (l *looked) add(r *source.Record) {
 	switch {
 	case r.Type == guia.SourceGap:
 		s.Text = r.Origin + ": " + r.Extra.Get("reason")
+	case r.Type == guia.PersonSeen || r.Type == guia.PersonLeft:
+		s.Text = r.Sender.Department
 	case s.Text == "":
 		s.Text = r.Subject
 	}
@@ -179,8 +191,12 @@ func (l *looked) add(r *source.Record) {
 		}
 		l.Last = max(l.Last, s.Time)
 	}
-	if len(l.Sample) < sampleSize && (r.Type == guia.MessageSent || r.Type == guia.MailSent || r.Type == guia.RecordKept || r.Type == guia.SourceGap) {
-		l.Sample = append(l.Sample, s)
+	into := &l.Sample
+	if r.Type == guia.PersonSeen || r.Type == guia.PersonLeft || r.Type == guia.ChannelSeen {
+		into = &l.entries
+	}
+	if len(*into) < sampleSize {
+		*into = append(*into, s)
 	}
 }
 

@@ -47,8 +47,9 @@ type personLine struct {
 	Address    string `json:"address,omitempty"`
 	Phone      string `json:"phone,omitempty"`
 	Title      string `json:"title,omitempty"`
-	From       string `json:"from"` // empty: nobody knows since when
-	Until      string `json:"until,omitempty"`
+	From       string `json:"from"`            // empty: nobody knows since when
+	Until      string `json:"until,omitempty"` // the first day on which it no longer held
+	Last       string `json:"last,omitempty"`  // the day before, the last on which it held
 	// No source told that day: on it we read that it was so, and it may have been so before.
 	FromObserved  bool     `json:"from_observed,omitempty"`
 	UntilObserved bool     `json:"until_observed,omitempty"`
@@ -100,7 +101,7 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 			}
 			continue
 		}
-		rows = append(rows, []string{e.Name, e.Department, e.Title, e.Address, string(e.Source), s.day(e.From, e.FromObserved), s.day(e.Until, e.UntilObserved), e.Person.String()})
+		rows = append(rows, []string{e.Name, e.Department, e.Title, e.Address, string(e.Source), s.day(e.From, e.FromObserved), s.day(e.Until.Before(), e.UntilObserved), e.Person.String()})
 		if e.From == 0 {
 			rows[len(rows)-1][5] = s.text("people.from_unknown")
 		}
@@ -114,7 +115,7 @@ func (s *session) peopleOn(ctx context.Context, name string, day people.Day, onD
 	}
 	s.table([]string{
 		s.text("col.name"), s.text("col.department"), s.text("col.title"), s.text("col.address"), s.text("col.source"), s.text("col.from"),
-		s.text("col.until"), s.text("col.person"),
+		s.text("col.last_day"), s.text("col.person"),
 	}, rows)
 	return nil
 }
@@ -183,7 +184,7 @@ func (s *session) known(ctx context.Context, limits scopes, entries []people.Ent
 func lineOf(e *people.Entry) personLine {
 	line := personLine{
 		Person: e.Person.String(), Source: string(e.Source), Key: e.Key, Name: e.Name, Department: e.Department, Address: e.Address,
-		Phone: e.Phone, Title: e.Title, From: e.From.String(), Until: e.Until.String(), FromObserved: e.FromObserved, UntilObserved: e.UntilObserved, Listed: e.Listed, Seqs: []uint64{},
+		Phone: e.Phone, Title: e.Title, From: e.From.String(), Until: e.Until.String(), Last: e.Until.Before().String(), FromObserved: e.FromObserved, UntilObserved: e.UntilObserved, Listed: e.Listed, Seqs: []uint64{},
 	}
 	for _, seq := range e.Seqs {
 		line.Seqs = append(line.Seqs, uint64(seq))

@@ -48,7 +48,7 @@ func (s *Source) prepare(f *file, columns []string) error {
 	for _, target := range slices.Sorted(maps.Keys(s.m.Fields)) {
 		r := ready(s.m.Fields[target], columns, parts, s.met, &missing)
 		f.fields[target] = &r
-		if !slices.Contains(ownTargets, target) {
+		if target == "valid.last" || !slices.Contains(ownTargets, target) {
 			f.extra = append(f.extra, target)
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Source) build(f *file) (*source.Record, error) {
 		if value == "" {
 			continue
 		}
-		if target == "valid.from" || target == "valid.until" {
+		if target == "valid.from" || target == "valid.until" || target == "valid.last" {
 			at, zone, _, err := s.clock.read(value, "")
 			if err != nil {
 				r.Marks = addMark(r.Marks, MarkBadDay)
@@ -206,11 +206,20 @@ func (s *Source) build(f *file) (*source.Record, error) {
 			if at.Precision != guia.Day {
 				at.Time = at.Time.In(s.clock.location(zone))
 			}
+			if target == "valid.last" { // the registry has the first day on which it no longer holds
+				target, at.Time = "valid.until", at.Time.AddDate(0, 0, 1)
+			}
+			if at.Time.Year() > 9999 { // what systems write for a day that is not known yet
+				continue
+			}
 			value = at.Time.Format("2006-01-02")
 		}
 		r.Extra.Set(target, value)
 	}
 
+	if !s.keyed && !s.sole && r.HasTime && r.Text != "" && (r.Type == guia.MessageSent || r.Type == guia.MailSent) {
+		s.occur.note(s.at.file, r.Stream, r.Time.String(), r.Sender.ID, r.Text)
+	}
 	for _, mark := range []struct {
 		is   bool
 		name string
@@ -256,7 +265,9 @@ func (s *Source) when(r *source.Record, f *file, row *row, original, told string
 			return nil
 		}
 	}
-	r.Marks = append(r.Marks, source.MarkNoTime)
+	if original != "" || !slices.Contains([]guia.Type{guia.PersonSeen, guia.PersonLeft, guia.ChannelSeen}, r.Type) { // entries have days
+		r.Marks = append(r.Marks, source.MarkNoTime)
+	}
 	return nil
 }
 

@@ -209,6 +209,10 @@ func (s *Source) identify() (string, error) {
 	return source.Reading(digest, how.String()), err
 }
 
+// Repeated is how many messages read so far stand in more than one file of the input, of those that have no identifier: at least so many, for
+// its memory is fixed. They are records of their own, as somebody may have said the same twice.
+func (s *Source) Repeated() int64 { return s.occur.repeated }
+
 // Close closes the input. It may be called again.
 func (s *Source) Close() error {
 	if s.closed {

@@ -73,7 +73,7 @@ func (v *Value) expect(met map[string]*bool) {
 var ownTargets = []string{
 	"key", "type", "stream", "stream.name", "stream.kind", "time", "time.zone", "sender.key", "sender.name", "sender.address",
 	"sender.phone", "sender.title", "department", "subject", "text", "reply_to", "thread", "edit_of", "recipients", "members",
-	"file.name", "file.path", "file.type",
+	"file.name", "file.path", "file.type", "valid.last",
 }
 
 // notTargets are registered fields that no mapping may set: intake sets them, or a target of another name does.
@@ -415,6 +415,10 @@ func (m *Mapping) check() error {
 		if err := m.Fields[target].check(target, parts); err != nil {
 			return err
 		}
+	}
+	_, last := m.Fields["valid.last"]
+	if _, until := m.Fields["valid.until"]; last && until {
+		return refuse("mapped.mapping.both", "valid.last", "valid.until")
 	}
 	if v := m.Fields["type"]; v.Constant != "" && !slices.Contains(types, guia.Type(v.Constant)) {
 		return refuse("mapped.mapping.type", short(v.Constant), joined(types))

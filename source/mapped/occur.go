@@ -15,6 +15,32 @@ type occurrences struct {
 	counts     []uint32
 	used       int
 	generation int
+
+	said     map[uint64]int // in which file something was said first, of as much as fits
+	repeated int64          // messages that stand in an earlier file as well
+}
+
+// mostSaid is of how many messages it is remembered in which file they stood.
+const mostSaid = 1 << 17
+
+// note counts a message that an earlier file told.
+func (o *occurrences) note(file int, said ...string) {
+	h := sha256.New()
+	for _, s := range said {
+		h.Write(binary.AppendUvarint(nil, uint64(len(s))))
+		h.Write([]byte(s))
+	}
+	short := binary.BigEndian.Uint64(h.Sum(nil))
+	first, known := o.said[short]
+	switch {
+	case known && first != file:
+		o.repeated++
+	case !known && len(o.said) < mostSaid:
+		if o.said == nil {
+			o.said = map[uint64]int{}
+		}
+		o.said[short] = file
+	}
 }
 
 // occurrenceSlots times 12 bytes is what the table takes: 24 MiB.
