@@ -31,20 +31,19 @@ type punch struct {
 
 // punches are those of one person on one day, until now.
 func (t *Tenant) punches(p *person, day, now time.Time) []punch {
-	c := t.company
+	c, all := t.company, t.live.clocked(p, day)
 	d := roll(c.spec.Seed, "punch", int64(p.index), day.Unix())
 	if wd := day.Weekday(); wd == time.Sunday || wd == time.Saturday && c.spec.Size == "S" || day.Before(p.hired) {
-		return nil
+		return all
 	}
 	if c.gone[p.index] && !day.Before(c.leaving(p.index).last) || d.percent(4) {
-		return nil // left, or on leave
+		return all // left, or on leave
 	}
 	starts := 9 * time.Hour
 	if c.spec.Size == "L" { // three shifts
 		starts = time.Duration(p.index%3*8) * time.Hour
 	}
 	late := time.Duration(d.n(25)-18) * time.Minute
-	var all []punch
 	for n, check := range []string{"OnDuty", "OffDuty"} {
 		planned := day.Add(starts + time.Duration(n)*9*time.Hour)
 		x := punch{

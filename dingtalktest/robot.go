@@ -70,6 +70,13 @@ func (t *Tenant) sendMessage(c *call, m *robotMessage) {
 // opened tells subscribers that somebody read a robot's message. It is the only place where the moment is told.
 func (t *Tenant) opened(m *robotMessage, index int, at time.Time) {
 	t.mu.Lock()
+	t.tellOpened(m, index, at)
+	pushes := t.takeOutbox()
+	t.mu.Unlock()
+	t.push(pushes)
+}
+
+func (t *Tenant) tellOpened(m *robotMessage, index int, at time.Time) {
 	p := t.company.person(index)
 	if !m.recalled && !m.ding && !t.company.gone[index] {
 		o := object{"userId": p.id, "unionId": p.union, "operatTime": strconv.FormatInt(at.UnixMilli(), 10), "robotCode": m.robot, "processQueryKey": m.key}
@@ -78,9 +85,6 @@ func (t *Tenant) opened(m *robotMessage, index int, at time.Time) {
 		}
 		t.emit("robot_msg_read", o)
 	}
-	pushes := t.takeOutbox()
-	t.mu.Unlock()
-	t.push(pushes)
 }
 
 func sendToPeople(c *call) object {

@@ -78,6 +78,7 @@ type Tenant struct {
 	stream      streams
 	callback    *callback
 	outbox      []outgoing
+	live        live
 }
 
 // New founds a company and lets it work for Options.History days. It opens no port: see [Tenant.Handler] and [Tenant.Serve].
