@@ -129,9 +129,6 @@ func (k *keeper) spending(ctx context.Context) ([]httpd.Metric, error) {
 		}
 		add(&callsLeft, float64(max(0, line.CallsOf-line.Calls)), "connection", w.c.Name)
 		add(&deliveriesLeft, float64(max(0, line.DeliverOf-line.Deliveries)), "connection", w.c.Name)
-		if line.Other > 0 {
-			add(&calls, float64(line.Other), "connection", w.c.Name, "job", "other")
-		}
 		for _, j := range line.Jobs {
 			add(&calls, float64(j.Calls), "connection", w.c.Name, "job", j.Job)
 			add(&deliveries, float64(j.Deliveries), "connection", w.c.Name, "job", j.Job)

@@ -316,6 +316,13 @@ func TestWhatIsPushedIsKeptAndWhatWasLostIsMadeUpFor(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.must("source", "status", "--json")), &status); err != nil || status.Deliveries != c.Usage().Deliveries || status.Calls < c.Usage().Calls {
 		t.Errorf("%d calls and %d deliveries are counted here, there %+v: %v", status.Calls, status.Deliveries, c.Usage(), err)
 	}
+	calls, deliveries := 0, 0
+	for _, j := range status.Jobs {
+		calls, deliveries = calls+j.Calls, deliveries+j.Deliveries
+	}
+	if calls != status.Calls || deliveries != status.Deliveries {
+		t.Errorf("the jobs have spent %d calls and %d deliveries, all together %d and %d", calls, deliveries, status.Calls, status.Deliveries)
+	}
 	_, page := s.get("/metrics")
 	for _, private := range append(c.Canaries(), "Company", "合同", boss) {
 		if strings.Contains(page, private) {

@@ -312,10 +312,14 @@ func (s *session) statusOf(ctx context.Context, c *intake.Connection) (statusLin
 		Source: c.Name, Edition: set.Edition, Month: usage.Month, Calls: usage.Spent(), CallsOf: quota.Calls, Reserved: quota.Reserved(), Other: usage.Other,
 		Deliveries: usage.Delivered(), DeliverOf: quota.Deliveries, Jobs: []jobLine{}, Feeds: []feedStatus{},
 	}
-	for _, job := range append([]string{string(dingtalk.JobBase)}, dingtalk.Feeds()...) {
+	for _, job := range slices.Concat([]string{string(dingtalk.JobBase)}, allFeeds(), []string{string(dingtalk.JobStream), string(dingtalk.JobOther)}) {
 		j := dingtalk.Job(job)
-		if usage.Calls[j]+usage.Deliveries[j]+usage.Deferred[j] > 0 {
-			line.Jobs = append(line.Jobs, jobLine{job, usage.Calls[j], usage.Deliveries[j], usage.Deferred[j], usage.Why[j]})
+		calls := usage.Calls[j]
+		if j == dingtalk.JobOther {
+			calls += usage.Other
+		}
+		if calls+usage.Deliveries[j]+usage.Deferred[j] > 0 {
+			line.Jobs = append(line.Jobs, jobLine{job, calls, usage.Deliveries[j], usage.Deferred[j], usage.Why[j]})
 		}
 	}
 	client, err := dingtalk.New(config(&set, &tenantSecret{Secret: "none"})) // it calls nothing
