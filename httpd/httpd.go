@@ -4,9 +4,11 @@
 // The model: whoever runs the program asks /healthz (does it run), /readyz (can it do its work; why not) and /metrics (numbers, in the text
 // format of Prometheus). What is answered is looked up at that moment; nothing is kept here.
 //
-// Guaranteed: the server listens on a loopback address only, ends slow and oversized requests, and leaves no goroutine behind.
+// Guaranteed: the server listens on a loopback address only, ends slow and oversized requests, and leaves no goroutine behind. It answers
+// only who asks this machine by its own name: no page of a website may, whatever address the website gives its name (DNS rebinding).
 //
-// Not guaranteed: who asks. Everybody on this machine may: no answer of this package holds personal data or a secret.
+// Not guaranteed: who asks. Every program on this machine may: no answer of this package holds personal data or a secret. A proxy that
+// hands on requests as its own is such a program.
 package httpd
 
 import (
@@ -15,6 +17,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"guia"
@@ -47,9 +51,17 @@ func Listen(address string) (net.Listener, error) {
 
 // Serve answers requests until ctx ends; requests that were begun are then finished, for five seconds at most. It closes l. Its error is why
 // it ended before it was told to.
-func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+//
+// What is asked under another name than a loopback address or localhost is refused, and so is what a browser says a page of another origin
+// asks. posted are patterns of [http.ServeMux]; what fits one reaches h whoever asks: a proxy hands it on from elsewhere.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, posted ...string) error {
+	paths := http.NewServeMux()
+	paths.Handle("/", own(h))
+	for _, pattern := range posted {
+		paths.Handle(pattern, h)
+	}
 	s := &http.Server{
-		Handler: headed(h), ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
+		Handler: headed(paths), ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
 	}
 	ended := make(chan struct{})
 	left := make(chan struct{})
@@ -81,6 +93,34 @@ func headed(h http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h.ServeHTTP(w, r)
 	})
+}
+
+// own hands on only what is asked by no page of a website. A browser tells the name under which a page reaches us, and that it is a page of
+// another origin; a page can change neither.
+func own(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !isLoopback(r.Host):
+			http.Error(w, "ask 127.0.0.1 or localhost: this name is not answered", http.StatusMisdirectedRequest)
+		case isForeign(r):
+			http.Error(w, "asked by a page of another origin", http.StatusForbidden)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// isLoopback reports whether a host, with or without a port, is this machine's by itself and not by what a name server says.
+func isLoopback(host string) bool {
+	u := url.URL{Host: host}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err == nil && ip.IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")
+}
+
+// isForeign reports whether a browser says that a page of another origin asks; other programs say nothing.
+func isForeign(r *http.Request) bool {
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	return site != "" && site != "none" && site != "same-origin" || origin != "" && origin != "http://"+r.Host
 }
 
 // Check is one thing that must be so for the program to do its work.

@@ -91,7 +91,7 @@ func (s *session) serve(ctx context.Context, listen string) error {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() {
-		if err := httpd.Serve(answering, listener, k.pages()); err != nil {
+		if err := httpd.Serve(answering, listener, k.pages(), callbackPath); err != nil {
 			k.fail(err)
 		}
 	})
@@ -266,7 +266,7 @@ func (k *keeper) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", httpd.Healthz())
 	mux.Handle("GET /readyz", httpd.Readyz(k.ready))
-	mux.HandleFunc(callbackPath+"{connection}", k.post)
+	mux.HandleFunc(callbackPath, k.post)
 	mux.Handle("GET /metrics", httpd.Metrics(k.metrics))
 	return mux
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (w *worker) answer(ctx context.Context, client *dingtalk.Client, opt dingta
 	}
 	w.callback.Store(h)
 	defer w.callback.Store(nil)
-	w.log.Info("callback", slog.String("connection", w.c.Name), slog.String("path", callbackPath+w.c.Name))
+	w.log.Info("callback", slog.String("connection", w.c.Name), slog.String("path", strings.Replace(callbackPath, "{connection}", w.c.Name, 1)))
 	tick := time.NewTicker(sinceEvery)
 	defer tick.Stop()
 	for {
@@ -266,8 +267,8 @@ func (w *worker) madeUp(feed string, began time.Time) bool {
 	return !w.lost()[feed]
 }
 
-// callbackPath and the name of a connection is where DingTalk posts to, through a proxy that speaks TLS.
-const callbackPath = "/dingtalk/"
+// callbackPath is where DingTalk posts to, through a proxy that speaks TLS.
+const callbackPath = "/dingtalk/{connection}"
 
 // post hands a post of DingTalk's to the worker of its connection.
 func (k *keeper) post(out http.ResponseWriter, r *http.Request) {

@@ -149,10 +149,17 @@ func (s *serving) stop() int {
 // get asks the program for a page.
 func (s *serving) get(path string) (code int, page string) {
 	s.t.Helper()
+	return s.getAs("", path)
+}
+
+// getAs asks the program for a page under another name of the machine.
+func (s *serving) getAs(host, path string) (code int, page string) {
+	s.t.Helper()
 	q, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.at+path, http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	q.Host = host
 	r, err := (&http.Client{}).Do(q)
 	if err != nil {
 		s.t.Fatal(err)
@@ -420,6 +427,12 @@ func TestPostsOfDingTalkAreKeptWhereTheStreamCannotBe(t *testing.T) {
 	s.becomes(kept("events", "push"), "1")
 	if code, _ := s.get("/dingtalk/other"); code != http.StatusNotFound {
 		t.Errorf("a connection that does not exist answers %d", code)
+	}
+	// A proxy hands on posts under the name by which DingTalk knows us, and under that name nothing else is answered.
+	for path, want := range map[string]int{"/dingtalk/dingtalk": http.StatusMethodNotAllowed, "/metrics": http.StatusMisdirectedRequest, "/readyz": http.StatusMisdirectedRequest} {
+		if code, _ := s.getAs("guia.example.com", path); code != want {
+			t.Errorf("%s as guia.example.com: %d", path, code)
+		}
 	}
 	if code := s.stop(); code != codeDone {
 		t.Errorf("exit code %d\n%s", code, s.log())
