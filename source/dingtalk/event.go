@@ -184,6 +184,9 @@ func (b *inbox) take(ctx context.Context, deliveries []push) error {
 	return nil
 }
 
+// gapTime is how the ends of a gap stand in its key: after a crash the same gap may be told again, and a longer one is another.
+const gapTime = "20060102T150405.000"
+
 // lost keeps the fact that deliveries were lost, for the feeds that are on and that no call makes up for.
 func (b *inbox) lost(ctx context.Context, from, to time.Time, why string) error {
 	b.keeping.Lock()
@@ -193,7 +196,7 @@ func (b *inbox) lost(ctx context.Context, from, to time.Time, why string) error 
 			continue
 		}
 		said, _ := json.Marshal(map[string]string{"from": from.Format(time.RFC3339), "to": to.Format(time.RFC3339), "why": why}) // plain values
-		r := b.at(feed).record(guia.SourceGap, "gap/stream/"+from.UTC().Format("20060102T150405.000"), said, &answer{api: &endpoint{method: "EVENT", path: "*"}})
+		r := b.at(feed).record(guia.SourceGap, "gap/stream/"+from.UTC().Format(gapTime)+"-"+to.UTC().Format(gapTime), said, &answer{api: &endpoint{method: "EVENT", path: "*"}})
 		inMillis(&r, number(from.UnixMilli()))
 		r.Text = lines("from", from.Format(time.RFC3339), "to", to.Format(time.RFC3339))
 		r.Extra.Set("reason", why)

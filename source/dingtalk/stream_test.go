@@ -176,6 +176,21 @@ func TestALossCountsAsToldWhenTheFactIsDurable(t *testing.T) {
 	}
 }
 
+func TestALossThatGrewIsAnotherFact(t *testing.T) {
+	keys := map[string]bool{}
+	for _, later := range []time.Duration{0, time.Minute, time.Minute} { // killed before it was noted up to when nothing is missing
+		f, k := newPushing(t), &kept{told: make(chan struct{}, 1)}
+		f.run(k, func(cfg *dingtalk.Config, o *dingtalk.StreamOptions) {
+			o.Since, cfg.Now = now.Add(-time.Hour), func() time.Time { return now.Add(later) }
+		})
+		k.until(t, "the loss", func() bool { return len(gaps(k.of(dingtalk.FeedEvents))) == 1 })
+		keys[gaps(k.of(dingtalk.FeedEvents))[0].Key] = true
+	}
+	if len(keys) != 2 {
+		t.Errorf("two losses, one of them told twice: %v", keys)
+	}
+}
+
 func TestNothingThatIsNotDurableCountsAsReceived(t *testing.T) {
 	f, k := newPushing(t), &kept{hold: make(chan struct{}), begun: make(chan struct{}, 1)}
 	clock := make(chan time.Time, 1)
