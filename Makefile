@@ -1,6 +1,6 @@
 # Two commands do everything on a machine that has only Go, Node and make:
 #
-#	make demo	build Guia and watch one datum travel from a source to a verified bundle
+#	make demo	build Guia, watch one datum travel from a source to a verified bundle, and a company at work
 #	make test	get the tools the tests need, then run every check a change must pass
 #
 # Neither needs a database, a browser or an account. `make help` lists the rest.
@@ -34,7 +34,7 @@ export GOLANGCI GOTESTSUM FUZZTIME
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
 
-demo: build ## build Guia and run its whole line once, on real or generated data
+demo: build ## build Guia and see it at work; on a terminal until Ctrl-C, in a script it ends by itself
 	bin/guia demo
 
 build: ## build bin/guia and bin/guia-verify
