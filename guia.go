@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -136,19 +137,20 @@ const (
 // AlsoKnownAs is the subject of a [PersonSeen] that tells one more name of somebody and nothing else: it holds on no day.
 const AlsoKnownAs = "also_known_as"
 
+// ownTypes is what only Guia itself says.
+var ownTypes = [...]Type{
+	ImportStarted, ImportFinished, LedgerCreated, SearchMade, RecordOpened, CaseOpened, CaseAdded, BundleStarted, BundleExported,
+	TilesStarted, TilesExported, BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten,
+	KeysDestroyed, UserAdded, UserDisabled, RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused,
+	AnchorCompared, ClockJumped, SourceAdded, SourceRemoved, FeedEnabled, FeedDisabled,
+}
+
+// OwnTypes are the types of which [Type.IsOwn] is true.
+func OwnTypes() []Type { return slices.Clone(ownTypes[:]) }
+
 // IsOwn reports whether only Guia itself says such a thing, about what happened in it. Intake takes no record of another source with
 // such a type, and whoever believes what these events say believes it of the source [Own] alone.
-func (t Type) IsOwn() bool {
-	switch t {
-	case ImportStarted, ImportFinished, LedgerCreated, SearchMade, RecordOpened, CaseOpened, CaseAdded, BundleStarted, BundleExported,
-		TilesStarted, TilesExported, BackupStarted, BackupFinished, BackupRestored, LogKeyRotated, EpochRotated, EscrowWritten, KeysDestroyed, UserAdded, UserDisabled,
-		RoleGranted, RoleRevoked, ApprovalAsked, ApprovalGiven, ApprovalRefused, ActRefused, AnchorCompared, ClockJumped,
-		SourceAdded, SourceRemoved, FeedEnabled, FeedDisabled:
-		return true
-	default:
-		return false
-	}
-}
+func (t Type) IsOwn() bool { return slices.Contains(ownTypes[:], t) }
 
 // ParseType accepts lower-case words of letters, digits and underscores joined by dots, at least two, at most 48 bytes in all.
 func ParseType(s string) (Type, error) {

@@ -1,6 +1,6 @@
 // Command guia-verify checks bundles with nothing but the bundle and a key: no network, no database, no data directory.
 //
-//	guia-verify [--key VKEY|FILE]… [--json] [--lang en|pt|zh-Hant|zh-Hans] [--quiet] BUNDLE…
+//	guia-verify [--key VKEY|FILE]… [--json] [--lang en|pt|zh-Hant|zh-Hans] [-q|--quiet] BUNDLE…
 //
 // Flags may also stand behind the bundles; behind -- everything is a bundle.
 //
@@ -55,6 +55,7 @@ func run(args []string, out, errOut io.Writer, getenv func(string) string, watch
 	flags.Func("key", "", func(s string) error { keys = append(keys, s); return nil })
 	flags.BoolVar(&c.json, "json", false, "")
 	flags.BoolVar(&c.quiet, "quiet", false, "")
+	flags.BoolVar(&c.quiet, "q", false, "")
 	unknown := ""
 	flags.Func("lang", "", func(s string) error {
 		l, ok := lang.Parse(s)

@@ -114,6 +114,7 @@ func TestExitCodesTellTheVerdict(t *testing.T) {
 		{[]string{good, "--key", vkey}, 0, "verify.verdict.proven"}, // as guia bundle says it
 		{[]string{good, "--key", keys, cut}, 3, "verify.verdict.damaged"},
 		{[]string{good, "--quiet", "--key=" + vkey}, 0, "verify.verdict.proven"},
+		{[]string{good, "-q", "--key=" + vkey}, 0, "verify.verdict.proven"},
 		{[]string{good, "--nonsense"}, 2, "guia_verify.see_help"},
 		{[]string{good, "-x", "--key", vkey}, 2, "guia_verify.see_help"},
 		{[]string{good, "--key"}, 2, "guia_verify.see_help"},

@@ -42,7 +42,7 @@ func (p *program) caseAddCommand() *cobra.Command {
 			return err
 		}
 		if len(seqs) == 0 && q.String() == "" {
-			return guia.Refuse(guia.Invalid, "cmd.too_few", cmd.UseLine(), cmd.CommandPath())
+			return guia.Refuse(guia.Invalid, "case.nothing_named", args[0])
 		}
 		if _, err := q.times(); err != nil {
 			return err

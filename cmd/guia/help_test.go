@@ -11,6 +11,7 @@ import (
 
 	"guia"
 	"guia/lang"
+	"guia/permit"
 	"guia/source/mapped"
 	"guia/source/sourcetest"
 )
@@ -53,6 +54,27 @@ func TestTheMappingOfItsHelpPageReadsTheTableBesideIt(t *testing.T) {
 		if r.Type != guia.MessageSent || r.Time.String() != "2024-03-05T01:15Z" || r.Sender.Name != "Ana Sousa" || r.StreamName != "Obra" || r.Text != "Bom dia" {
 			t.Errorf("%s: %s, %s, %q, %q, %q", l, r.Type, r.Time, r.Sender.Name, r.StreamName, r.Text)
 		}
+	}
+}
+
+// TestHelpNamesTheActsThatNeedASecondPerson: nobody has to ask for a wrong one to learn them.
+func TestHelpNamesTheActsThatNeedASecondPerson(t *testing.T) {
+	n := 0
+	for _, act := range regexp.MustCompile(`[a-z]+\.[a-z_]+`).FindAllString(lang.Text(lang.English, "account.no_second"), -1) {
+		if !permit.NeedsSecond(permit.Act(act)) {
+			t.Errorf("%s needs nobody else", act)
+		}
+		n++
+		for _, topic := range []string{"accounts", "user request"} {
+			for _, l := range []string{"en", "pt", "zh-Hant", "zh-Hans"} {
+				if out, _, _ := try(t, map[string]string{"GUIA_LANG": l}, append([]string{"help"}, strings.Fields(topic)...)...); !strings.Contains(out, act) {
+					t.Errorf("%s: guia help %s does not name %s", l, topic, act)
+				}
+			}
+		}
+	}
+	if n < 2 {
+		t.Errorf("%d acts", n)
 	}
 }
 

@@ -12,7 +12,12 @@ import (
 
 func (p *program) indexCommand() *cobra.Command {
 	index := &cobra.Command{Use: "index", Args: cobra.ArbitraryArgs, RunE: p.group}
-	index.AddCommand(&cobra.Command{Use: "rebuild", Args: needs(0, 0), RunE: p.inside(func(ctx context.Context, s *session) error { return s.rebuild(ctx) })})
+	rebuild := &cobra.Command{Use: "rebuild", Args: needs(0, 0)}
+	rebuild.RunE = func(cmd *cobra.Command, args []string) error {
+		p.stopped = "index.interrupted"
+		return p.inside(func(ctx context.Context, s *session) error { return s.rebuild(ctx) })(cmd, args)
+	}
+	index.AddCommand(rebuild)
 	return index
 }
 

@@ -128,6 +128,7 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	if err != nil {
 		return err
 	}
+	found := false
 	stream, lines := !o.content && !o.marked && s.json && o.number == 0, []logLine(nil) // as it comes: the ledger may be larger than memory
 	err = s.walk(ctx, o, func(e ledger.Entry) (shown bool, err error) {
 		var marks []string
@@ -141,6 +142,7 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 			return false, err
 		}
 		line.Marks = marks
+		found = true
 		if stream {
 			return true, s.emit(line)
 		}
@@ -149,6 +151,11 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	})
 	if err != nil {
 		return err
+	}
+	if !found && o.kind != "" {
+		if err := knownType(o.kind); err != nil {
+			return err
+		}
 	}
 	if o.content {
 		if err := s.reveal(ctx, lines); err != nil {
@@ -178,6 +185,27 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		s.say("log.empty")
 	}
 	return nil
+}
+
+// knownType refuses what is neither a type of this release nor the beginning of one, and names those that begin alike, or the beginnings.
+func knownType(kind string) error {
+	family, _, _ := strings.Cut(kind, ".")
+	var families, alike []string
+	all := slices.Clone(kinds)
+	for _, t := range guia.OwnTypes() {
+		all = append(all, string(t))
+	}
+	for _, t := range all {
+		first, _, _ := strings.Cut(t, ".")
+		if families = append(families, first); first == family {
+			alike = append(alike, t)
+		}
+	}
+	if len(alike) > 0 {
+		return refuseWord("--type", kind, append(alike, family)...)
+	}
+	slices.Sort(families)
+	return refuseWord("--type", kind, slices.Compact(families)...)
 }
 
 // tellReplaced says of each line of a source's record which later version replaced it.

@@ -167,6 +167,26 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestWhatAnInterruptionLeavesIsSaid interrupts commands before they have begun.
+func TestWhatAnInterruptionLeavesIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	if code := run(t.Context(), env{args: []string{"init", "--dir", dir + "/data", "-q"}, stdout: io.Discard, stderr: io.Discard, dir: dir, login: "tester", getenv: func(string) string { return "" }}); code != codeDone {
+		t.Fatalf("init: exit code %d", code)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for command, want := range map[string]string{
+		"check": "It changed nothing", "doctor": "It changed nothing", "index rebuild": "the next search goes on", "case new x": "What was stored stays stored",
+	} {
+		var said bytes.Buffer
+		args := append(strings.Fields(command), "--dir", dir+"/data")
+		code := run(ctx, env{args: args, stdout: io.Discard, stderr: &said, dir: dir, login: "tester", getenv: func(string) string { return "" }})
+		if code != codeFailed || !strings.Contains(said.String(), want) {
+			t.Errorf("%s: exit code %d: %s", command, code, &said)
+		}
+	}
+}
+
 func TestColumns(t *testing.T) {
 	for s, want := range map[string]int{
 		"abc": 3, "é": 1, "e\u0301": 1, "加班費": 6, "ａ": 2, "…": 1, "👍": 2, "": 0, "한국": 4, string(markOn) + "a": 1,

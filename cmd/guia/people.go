@@ -30,7 +30,7 @@ func (p *program) peopleCommand() *cobra.Command {
 			}
 		}
 		if name == "" && on == "" {
-			return guia.Refuse(guia.Invalid, "cmd.too_few", cmd.UseLine(), cmd.CommandPath())
+			return guia.Refuse(guia.Invalid, "people.nobody_named")
 		}
 		return p.inside(func(ctx context.Context, s *session) error { return s.peopleOn(ctx, name, day, on != "") })(cmd, args)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,6 +32,7 @@ type program struct {
 	quiet      bool
 	checks     bool   // the command is check
 	reasonSaid string // the key of the reason that was said last
+	stopped    string // the key of what is said when it is interrupted; empty when what it stored stays stored
 }
 
 // The exit codes.
@@ -146,7 +148,8 @@ func (p *program) describe(ctx context.Context, err error) (s said, code int) {
 			s.Cause = refusal.Cause.Error()
 		}
 	case interrupted(ctx, err):
-		s = said{Kind: "interrupted", Key: "cmd.interrupted", Message: p.text("cmd.interrupted")}
+		key := cmp.Or(p.stopped, "cmd.interrupted")
+		s = said{Kind: "interrupted", Key: key, Message: p.text(key)}
 	case durable.IsFull(err):
 		s = said{Kind: guia.Blocked.String(), Key: "db.full", Message: p.text("db.full"), Cause: err.Error()}
 	default:
@@ -284,17 +287,17 @@ func needs(least, most int) cobra.PositionalArgs {
 // flagError turns what pflag says into our words.
 func (p *program) flagError(cmd *cobra.Command, err error) error {
 	path := cmd.CommandPath()
-	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		name := e.GetSpecifiedName()
-		if len(name) > 1 || e.GetSpecifiedShortnames() == "" {
-			name = "--" + name
-		} else {
-			name = "-" + name
+	typed := func(name, short string) string {
+		if len(name) > 1 || short == "" {
+			return "--" + name
 		}
-		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_unknown", name, path)
+		return "-" + name
+	}
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_unknown", typed(e.GetSpecifiedName(), e.GetSpecifiedShortnames()), path)
 	}
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_value", e.GetSpecifiedName(), path)
+		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_value", typed(e.GetSpecifiedName(), e.GetSpecifiedShortnames()), path)
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return guia.RefuseCause(guia.Invalid, err, "cmd.flag_invalid", e.GetValue(), e.GetFlag().Name, path)

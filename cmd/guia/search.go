@@ -69,7 +69,7 @@ func (p *program) searchCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q.text = strings.Join(args, " ")
 		if q.String() == "" {
-			return guia.Refuse(guia.Invalid, "cmd.too_few", cmd.UseLine(), cmd.CommandPath())
+			return guia.Refuse(guia.Invalid, "search.no_question")
 		}
 		if err := refuseWord("--order", q.order, "newest", "relevance"); err != nil {
 			return err

@@ -56,6 +56,9 @@ func (p *program) looking(fn func(context.Context, *session) error) func(*cobra.
 func (p *program) enter(looking bool, fn func(context.Context, *session) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
+		if looking {
+			p.stopped = "cmd.interrupted_looking"
+		}
 		if p.holder != nil {
 			return p.work(ctx, p.holder, fn)
 		}

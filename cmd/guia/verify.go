@@ -86,12 +86,16 @@ func (p *program) verify(path string, trust verify.Trust) error {
 	g := p.begin("verify_cmd.progress", true)
 	report := verify.Verify(f, info.Size(), trust, verify.Limits{Progress: func(done, of int64) { g.at(done, of, "") }})
 	g.end()
-	if p.json {
+	words := report.Words()
+	switch {
+	case p.json:
 		if err := p.emit(report); err != nil {
 			return err
 		}
-	} else {
-		for i, paragraph := range report.Words() {
+	case p.quiet:
+		p.print(plain(path) + ": " + plain(words[0].Heading.In(p.text)) + "\n")
+	default:
+		for i, paragraph := range words {
 			if i > 0 {
 				p.print("\n")
 			}
