@@ -71,6 +71,10 @@ func openReleased(t *testing.T, archive string) {
 	if got := factsOf(t, d); got != facts {
 		t.Errorf("the directory holds %+v, and held %+v", got, facts)
 	}
+	at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), &guiatest.Company{Seed: 1, Records: 30, Page: 10}, "", true, nil)
+	if err != nil || at.Counts.New != 0 || at.Counts.Known == 0 {
+		t.Errorf("the same import again: %+v, %v", at.Counts, err)
+	}
 	bundle := files["case.asice"]
 	trust, err := verify.TrustKeys(facts.Key)
 	if err != nil {

@@ -163,10 +163,11 @@ func (r *Recognition) isKnown(ctx context.Context, t *told, stored map[mac]seen)
 		}
 		r.rows++
 		if way.change {
-			return r.isLatest(ctx, t, way.digest, first, keyed)
+			return r.isLatest(ctx, t, []digest{way.digest}, first, keyed)
 		}
 		return keyed, nil
 	}
+	var back []digest // what it may tell once more: a content, or that with other times
 	for _, way := range t.readings {
 		row, ok := stored[way.mac]
 		if !ok || !way.change || row.seq >= t.seq || !bytes.Equal(row.content, way.digest[:]) {
@@ -177,14 +178,17 @@ func (r *Recognition) isKnown(ctx context.Context, t *told, stored map[mac]seen)
 			return false, err
 		}
 		if err == nil && slices.Contains(r.d.tell(&e).readings, way) {
-			return r.isLatest(ctx, t, way.digest, first, keyed)
+			back = append(back, way.digest)
 		}
 	}
-	return false, nil
+	if len(back) == 0 {
+		return false, nil
+	}
+	return r.isLatest(ctx, t, back, first, keyed)
 }
 
-// isLatest reports whether the row of a key tells of a change: what it says was told last is what this event tells, or a later one.
-func (r *Recognition) isLatest(ctx context.Context, t *told, told digest, first seen, keyed bool) (bool, error) {
+// isLatest reports whether the row of a key tells of a change: what it says was told last is what this event may tell, or a later one does.
+func (r *Recognition) isLatest(ctx context.Context, t *told, told []digest, first seen, keyed bool) (bool, error) {
 	if !keyed {
 		return false, nil
 	}
@@ -193,7 +197,7 @@ func (r *Recognition) isLatest(ctx context.Context, t *told, told digest, first 
 		return false, nil
 	}
 	latest, by := digest(first.content[8:]), digest(first.content[16:])
-	if latest == told && by == tagIn(t.imported) {
+	if slices.Contains(told, latest) && by == tagIn(t.imported) {
 		delete(r.later, t.key)
 		return true, nil
 	}
@@ -315,7 +319,7 @@ func (d *Desk) tell(e *guia.Event) told {
 		}
 		if !isMessage(kind) && when(f) != "" { // or it told other times
 			corrected := d.corrected(it.digest, f)
-			t.readings = append(t.readings, reading{t.edited(corrected), corrected, false})
+			t.readings = append(t.readings, reading{t.edited(corrected), corrected, !e.Captured.Before(timesTold)})
 		}
 	}
 	return t

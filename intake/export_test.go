@@ -11,3 +11,10 @@ func MailsRecognised(t *testing.T) *time.Time {
 	t.Cleanup(func() { mailsRecognised = before })
 	return &mailsRecognised
 }
+
+// TimesTold is since when other times are versions; what it is set to holds until the test ends.
+func TimesTold(t *testing.T) *time.Time {
+	before := timesTold
+	t.Cleanup(func() { timesTold = before })
+	return &timesTold
+}

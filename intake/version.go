@@ -3,11 +3,14 @@ package intake
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"guia"
 	"guia/db"
+	"guia/vault"
 )
 
 // version is what is known of one key at a source: what was told of it first, what was told last, and by which import. Another content
@@ -24,7 +27,7 @@ type version struct {
 	many          bool   // one import told several contents
 	plain         bool   // the row does not say what was told last
 
-	here    []digest // told in this page
+	here    map[digest]*vault.Content // told in this page
 	changed bool
 }
 
@@ -46,12 +49,12 @@ func (d *Desk) version(t versions, it *item, feed Feed, known map[mac]seen) (v *
 	if v = t[it.key]; v != nil {
 		return v, false, nil
 	}
-	v = &version{key: it.key}
+	v = &version{key: it.key, here: map[digest]*vault.Content{}}
 	t[it.key] = v
 	row, stored := known[it.key]
 	if !stored {
 		v.first, v.latest, v.by = it.digest, it.digest, tagOf(feed)
-		v.here = append(v.here, it.digest)
+		v.here[it.digest] = it.content
 		return v, true, nil
 	}
 	v.seq = row.seq
@@ -118,13 +121,15 @@ func importOf(feed Feed) string {
 
 // isNews reports whether the record tells of its key what is to be kept.
 func (d *Desk) isNews(ctx context.Context, feed Feed, v *version, it *item, known map[mac]seen) (bool, error) {
+	content := it.digest
+	if err := d.addTimes(ctx, feed, v, it, known); err != nil {
+		return false, err
+	}
 	if changed, err := d.isChange(ctx, feed, v, it, known); changed || err != nil {
 		return changed, err
 	}
-	if corrected, err := d.isCorrection(ctx, feed, v, it); corrected || err != nil {
-		return corrected, err
-	}
-	return d.isCompletion(ctx, feed, v, it)
+	it.digest = content
+	return d.isCompletion(ctx, v, it)
 }
 
 // isChange reports whether the record tells another content than was told last, and takes it for the latest.
@@ -133,7 +138,7 @@ func (d *Desk) isChange(ctx context.Context, feed Feed, v *version, it *item, kn
 		return false, nil
 	}
 	_, told := known[d.editKeyOf(it)]
-	told = told || it.digest == v.first || slices.Contains(v.here, it.digest)
+	told = told || it.digest == v.first || v.here[it.digest] != nil
 	if told && (v.many || v.plain || feed.Again) {
 		return false, nil
 	}
@@ -150,13 +155,13 @@ func (d *Desk) isChange(ctx context.Context, feed Feed, v *version, it *item, kn
 		return false, nil
 	}
 	v.latest, v.by, v.plain = it.digest, tagOf(feed), false
-	v.here = append(v.here, it.digest)
+	v.here[it.digest] = it.content
 	return true, nil
 }
 
 // isCompletion reports whether a record whose content is known brings the bytes of an attachment that was missing when it was stored
 // first, and was not brought since.
-func (d *Desk) isCompletion(ctx context.Context, feed Feed, v *version, it *item) (bool, error) {
+func (d *Desk) isCompletion(ctx context.Context, v *version, it *item) (bool, error) {
 	if len(it.content.Files) == 0 || it.digest != v.first || len(v.here) > 0 {
 		return false, nil
 	}
@@ -169,35 +174,66 @@ func (d *Desk) isCompletion(ctx context.Context, feed Feed, v *version, it *item
 	if _, brought := known[key]; err != nil || brought {
 		return false, err
 	}
-	v.here = append(v.here, it.digest)
+	v.here[it.digest] = it.content
 	return true, nil
 }
 
-// isCorrection reports whether a record that is no message, and whose content is known, tells another time than when it was stored first, and
-// was not told so since: the same row read with a corrected mapping, or a row of a table in which only the time is another one. The time of
-// any other record is often that of the listing.
-func (d *Desk) isCorrection(ctx context.Context, feed Feed, v *version, it *item) (bool, error) {
+// timesTold is since when other times are versions like other contents: before, some were stored and not remembered as what was told last,
+// and some not stored.
+var timesTold = time.Date(2026, 11, 22, 6, 58, 0, 0, time.UTC)
+
+// addTimes makes the times of a record that is no message a part of its digest where they are others than when its content was told first:
+// the same row read with a corrected mapping, or a row of a table in which only the time is another one. Of a record that only says that
+// something is there the time is often that of the listing: it counts when the bytes are the same and only the reading is another one.
+func (d *Desk) addTimes(ctx context.Context, feed Feed, v *version, it *item, known map[mac]seen) error {
 	c := it.content
-	if feed.Again || isMessage(c.Header.Type) || it.digest != v.first || len(v.here) > 0 || when(c.Fields) == "" {
-		return false, nil
+	if isMessage(c.Header.Type) || when(c.Fields) == "" {
+		return nil
 	}
-	first, err := d.ledger.Event(ctx, v.seq)
-	if err != nil || when(first.Fields) == when(c.Fields) {
-		return false, err
+	first, err := d.telling(ctx, v, it, known)
+	if err != nil || first == nil || when(first.Fields) == when(c.Fields) {
+		return err
 	}
-	if c.Header.Type != guia.RecordKept && !bytes.Equal(first.Fields.Bytes("raw"), c.Fields.Bytes("raw")) {
-		return false, nil
+	reread := c.Header.Type == guia.RecordKept || bytes.Equal(first.Fields.Bytes("raw"), c.Fields.Bytes("raw"))
+	if reread && !(feed.Again && first.Captured.Before(timesTold)) {
+		it.digest = d.corrected(it.digest, c.Fields)
+		return d.lookUpMore(ctx, known, d.editKeyOf(it))
 	}
-	corrected := *it
-	corrected.digest = d.corrected(it.digest, c.Fields)
-	key := d.editKeyOf(&corrected)
-	known, err := d.lookUp(ctx, []mac{key})
-	if _, told := known[key]; err != nil || told {
-		return false, err
+	if v.latest == it.digest { // else its times may have been corrected since
+		return nil
 	}
-	it.digest = corrected.digest
-	v.here = append(v.here, it.digest)
-	return true, nil
+	last := *it
+	last.digest = v.latest
+	if err := d.lookUpMore(ctx, known, d.editKeyOf(&last)); err != nil {
+		return err
+	}
+	latest, err := d.telling(ctx, v, &last, known)
+	if err == nil && latest != nil && d.corrected(it.digest, latest.Fields) == v.latest {
+		it.digest = v.latest
+	}
+	return err
+}
+
+// telling returns what told the item's digest of its key first, nil when nothing did.
+func (d *Desk) telling(ctx context.Context, v *version, it *item, known map[mac]seen) (*guia.Event, error) {
+	row, stored := known[d.editKeyOf(it)]
+	switch here := v.here[it.digest]; {
+	case it.digest == v.first && v.seq != 0:
+		row.seq = v.seq
+	case !stored && here != nil:
+		return &guia.Event{Header: here.Header, Fields: here.Fields}, nil
+	case !stored:
+		return nil, nil
+	}
+	e, err := d.ledger.Event(ctx, row.seq)
+	return &e, err
+}
+
+// lookUpMore completes what is known by the row of one more key.
+func (d *Desk) lookUpMore(ctx context.Context, known map[mac]seen, key mac) error {
+	more, err := d.lookUp(ctx, []mac{key})
+	maps.Copy(known, more)
+	return err
 }
 
 // when is what an event says of times, empty when nothing.

@@ -181,39 +181,159 @@ func TestADepartmentHadBeforeIsKeptOnceMore(t *testing.T) {
 	}
 }
 
-// TestACorrectedTimeIsANewReading: the mapping that read the times of a table of clock-ins was wrong.
+// rows is an export of a table: "1=a3 2=a4" are a row with key, text and day in March. A third letter is the bytes as received, else all have
+// the same.
+func rows(name string, kind guia.Type, table string) *export {
+	e := &export{name: name}
+	for row := range strings.FieldsSeq(table) {
+		key, said, _ := strings.Cut(row, "=")
+		r := source.Record{Key: key, Type: kind, Stream: "clock-ins", Sender: source.Person{ID: "u1", Name: "Chan"}, Text: said[:1], Raw: []byte(said[2:]), RawType: "text/csv"}
+		r.Time, r.HasTime = guia.Moment{Time: time.Date(2026, 3, int(said[1]-'0'), 9, 0, 0, 0, time.UTC), Precision: guia.Minute}, true
+		r.TimeBasis = "source"
+		e.records = append(e.records, r)
+	}
+	return e
+}
+
+// toldTimes lists what is stored of row 1, in the order of the ledger, as texts and days, and which one is known as the latest.
+func toldTimes(t *testing.T, d *guiatest.Directory) string {
+	t.Helper()
+	all, latest := "", guia.Seq(0)
+	for seq := range d.Ledger.Size() {
+		e := event(t, d, seq)
+		if e.Fields.Get("source_key") != "1" {
+			continue
+		}
+		var err error
+		if latest, err = d.Intake.Latest(t.Context(), &e); err != nil {
+			t.Fatal(err)
+		}
+		all += e.Text() + e.Fields.Get("time")[9:10] + " "
+	}
+	e := event(t, d, latest)
+	return all + "now " + e.Text() + e.Fields.Get("time")[9:10]
+}
+
+// TestACorrectedTimeIsANewReading: the mapping that read the times of a table was wrong, or a row came with another time. That is an edit of a
+// row like another content.
 func TestACorrectedTimeIsANewReading(t *testing.T) {
-	row := func(kind guia.Type, raw string, day int) source.Record {
-		r := source.Record{Key: "row 1", Type: kind, Stream: "clock-ins", Sender: source.Person{ID: "u1", Name: "Chan"}, Raw: []byte(raw), RawType: "text/csv"}
-		r.Time, r.HasTime, r.TimeBasis = guia.Moment{Time: time.Date(2026, 3, day, 9, 0, 0, 0, time.UTC), Precision: guia.Minute}, true, "source"
-		return r
-	}
-	for _, kind := range []guia.Type{guia.RecordKept, guia.PersonSeen} {
-		d := guiatest.New(t)
-		var got []string
-		for i, c := range []struct {
-			raw string
-			day int
-		}{{"03/04", 3}, {"03/04", 4}, {"03/04", 4}, {"03/04", 3}, {"03/05", 5}, {"03/05", 5}} {
-			e := &export{name: fmt.Sprint("reading ", i), records: []source.Record{row(kind, c.raw, c.day)}}
-			at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", false, nil)
-			if err != nil {
-				t.Fatal(err)
+	for _, c := range []struct {
+		what    string
+		exports string
+		want    string
+	}{
+		{"corrected", "jan|1=a3; feb|1=a4; mar|1=a4", "a3 a4 now a4"},
+		{"there and back", "jan|1=a3; feb|1=a4; mar|1=a3; apr|1=a3", "a3 a4 a3 now a3"},
+		{"back and forth", "jan|1=a3; feb|1=a4; mar|1=a3; apr|1=a4", "a3 a4 a3 a4 now a4"},
+		{"of a later text", "jan|1=a3; feb|1=b3; mar|1=b6; apr|1=b6", "a3 b3 b6 now b6"},
+		{"of a text that came back", "jan|1=a3; feb|1=b3; mar|1=a3; apr|1=a6; may|1=b3", "a3 b3 a3 a6 b3 now b3"},
+		{"text and time", "jan|1=a3; feb|1=b4; mar|1=a4; apr|1=a4", "a3 b4 a4 now a4"},
+		{"then another text at that time", "jan|1=a3; feb|1=a4; mar|1=b4; apr|1=b3; may|1=a3", "a3 a4 b4 b3 a3 now a3"},
+		{"all of them again", "jan|1=a3; feb|1=a4; again jan|1=a3; again feb|1=a4; again jan|1=a3", "a3 a4 now a4"},
+		{"rows of one key", "jan|1=a3 1=a4 1=a5; again jan|1=a3 1=a4 1=a5; feb|1=a5 1=a4 1=a3", "a3 a4 a5 now a5"},
+		{"rows of one key behind another row", "jan|2=a3 1=a3 1=a4 1=a5; again jan|2=a3 1=a3 1=a4 1=a5; feb|1=a5 1=a4 1=a3", "a3 a4 a5 now a5"},
+		{"rows of one key, times of two texts", "jan|1=a3 1=b3 1=a4 1=b4 1=a3 1=b4", "a3 b3 a4 b4 now b4"},
+		{"rows of one key that grow", "jan|1=a3; feb|1=a3 1=a4; mar|1=a3 1=a4 1=a5; apr|1=a3 1=a4 1=a5", "a3 a4 a3 a5 now a5"}, // as with texts
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			d := guiatest.New(t) // and checked at the end
+			for line := range strings.SplitSeq(c.exports, "; ") {
+				name, table, _ := strings.Cut(line, "|")
+				name, again := strings.CutPrefix(name, "again ")
+				at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), rows(name, guia.RecordKept, table), "", again, nil)
+				if err != nil || again && at.Counts.New != 0 {
+					t.Fatalf("%s: %+v, %v", line, at, err)
+				}
 			}
-			again, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), e, "", true, nil)
-			if err != nil || again.Counts.New != 0 {
-				t.Errorf("%s: the same import again brings %d, %v", kind, again.Counts.New, err)
+			if got := toldTimes(t, d); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
 			}
-			got = append(got, fmt.Sprint(at.Counts.New, at.Counts.Edited))
-		}
-		want := "1 0,1 1,0 0,0 0,1 1,0 0"
-		if kind == guia.PersonSeen { // of a directory that is listed once more the time may be that of the listing
-			want = "1 0,1 1,0 0,0 0,0 0,0 0"
-		}
-		if s := strings.Join(got, ","); s != want {
-			t.Errorf("%s: new and edited %s, want %s", kind, s, want)
-		}
+		})
 	}
+}
+
+// TestATimeOfAListingIsNoCorrection: of a directory entry the time counts when its bytes are the same.
+func TestATimeOfAListingIsNoCorrection(t *testing.T) {
+	d := guiatest.New(t)
+	var got []string
+	for i, said := range []string{"a3x", "a4x", "a5y", "a6y", "a3x", "a7y", "a3x"} {
+		at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), rows(fmt.Sprint("listing ", i), guia.PersonSeen, "1="+said), "", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(said, at.Counts.New))
+	}
+	if s := strings.Join(got, " "); s != "a3x1 a4x1 a5y0 a6y0 a3x1 a7y0 a3x0" {
+		t.Errorf("got %s", s)
+	}
+}
+
+// TestRowsStartedOverAreKeptOnce: an import was interrupted between two rows of one key, and its place is not known any more.
+func TestRowsStartedOverAreKeptOnce(t *testing.T) {
+	d := guiatest.New(t)
+	jan := rows("jan", guia.RecordKept, "1=a3 1=a4 1=a5 1=a3")
+	jan.breaks = true
+	if at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), jan, "", false, nil); guia.KindOf(err) != guia.Upstream {
+		t.Fatalf("%+v, %v", at, err)
+	}
+	jan.breaks = false
+	if _, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), &forgetful{export: jan}, "", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := toldTimes(t, d); got != "a3 a4 a5 now a5" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestTimesOfAnOldDirectory: before times were versions, the second row of a key with the same text was known, and a corrected time was stored
+// beside a row of the key that did not tell of it. Such a directory checks clean, and the same import again adds nothing.
+func TestTimesOfAnOldDirectory(t *testing.T) {
+	since := intake.TimesTold(t)
+	today := *since
+	d := guiatest.New(t)
+	bring := func(name, table string, again bool) int64 {
+		t.Helper()
+		at, err := d.Intake.Import(t.Context(), d.Owner, guiatest.Feed(), rows(name, guia.RecordKept, table), "", again, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Counts.New
+	}
+	findings := func() int {
+		t.Helper()
+		r, err := d.Check(t.Context(), ledger.CheckOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(r.Findings)
+	}
+	bring("jan", "1=a3 2=a3", false)
+	bring("feb", "2=a4", false)
+	forget := "UPDATE intake_seen SET content = SUBSTR(content, 1, 8) WHERE LENGTH(content) > 8 AND seq = (SELECT MAX(seq) FROM intake_seen WHERE LENGTH(content) > 8)"
+	if err := d.Main.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(forget); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if n := findings(); n != 1 {
+		t.Errorf("%d findings in a directory of today whose row does not tell of the corrected time", n)
+	}
+	*since = time.Now().Add(time.Hour)
+	if n := findings(); n != 0 {
+		t.Errorf("%d findings in an old directory", n)
+	}
+	if n := bring("jan", "1=a3 1=a4 2=a3", true) + bring("feb", "2=a4", true); n != 0 {
+		t.Errorf("the same imports again bring %d", n)
+	}
+	if n := bring("mar", "2=a4", false); n != 0 {
+		t.Errorf("what was told in another import brings %d", n)
+	}
+	if n := bring("apr", "1=a4", false); n != 1 {
+		t.Errorf("a corrected time of an old row brings %d", n)
+	}
+	*since = today
+	if n := bring("jan", "1=a3 1=a4 1=a5 2=a3", true); n != 1 {
+		t.Errorf("a row that was never told brings %d", n)
+	}
+	*since = time.Now().Add(time.Hour) // the directory is checked when the test ends
 }
 
 // TestAForgottenEditLeavesNoHashInTheRowOfTheFirst: the first record is of another class, and stays.
