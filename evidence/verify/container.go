@@ -45,6 +45,7 @@ type entry struct {
 	offset     int64 // of the local header
 	data       int64 // of the packed bytes
 	digest     [32]byte
+	whole      bool // it unpacked to the size that was declared
 	read       bool // digest is that of the whole content
 	referenced bool // a field names this attachment, or a line this proof
 }
@@ -315,6 +316,7 @@ func (r *contentReader) Read(p []byte) (int, error) {
 		return n, nil
 	case errors.Is(err, io.EOF):
 		r.failed = io.EOF
+		r.e.whole = r.size == r.e.size
 		left, _ := r.packed.Seek(0, io.SeekCurrent)
 		if r.size != r.e.size || r.crc != r.e.crc || left-int64(r.buffer.Buffered()) != r.e.packed {
 			r.failed = damage("verify.zip.content", quote(r.e.name))

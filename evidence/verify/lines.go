@@ -81,6 +81,7 @@ func (v *verification) lines(e *entry, custody bool) {
 	}
 	workers.Wait()
 	v.contentError(e, readErr)
+	v.cut = v.cut || !e.whole
 	if stop.Load() {
 		v.find(stageLines, Finding{File: e.name, Sentence: Sentence{"verify.line.stopped", nil}})
 	}
@@ -149,6 +150,7 @@ func (v *verification) collect(e *entry, b *batch, last int64, custody bool) int
 			v.doubtful = append(v.doubtful, at)
 		}
 		if line.placed {
+			v.placed = true
 			for _, at := range v.doubtful {
 				if n := *v.faults[at].Event; n <= last || n >= line.index {
 					f := &v.faults[at]

@@ -183,7 +183,7 @@ func (v *verification) finish() Report {
 		total += n
 	}
 	kept := v.faults[:min(len(v.faults), v.limits.Findings)]
-	r.Findings, r.More = fold(kept, total-len(kept))
+	r.Findings, r.More = fold(kept, total-len(kept), v.placed, v.cut)
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}

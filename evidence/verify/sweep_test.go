@@ -103,29 +103,37 @@ func TestEveryBitOfSignedFiles(t *testing.T) {
 
 // signAnew stores the files with listings that fit them, signed.
 func (f *fixture) signAnew(files map[string][]byte) []byte {
-	own := map[string][]byte{}
+	own := maps.Clone(files)
+	refit(own)
+	note, err := SignManifestNote(FormatManifestNote(sha(own[nameManifest]), sha(own[nameCheckpoint])), f.signer)
+	f.must(err)
+	own[nameNote] = note
+	return zipOf(inOrder(own), own)
+}
+
+// refit makes the listings fit the files, as anybody can.
+func refit(files map[string][]byte) {
 	var sums, manifest []Digest
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		k, _, _ := kindOf(name)
 		if k == kindStructure || k == kindSums {
 			continue
 		}
-		own[name] = files[name]
 		sums = append(sums, Digest{name, sha(files[name])})
 		if inManifest(k) {
 			manifest = append(manifest, sums[len(sums)-1])
 		}
 	}
-	own[nameSums] = FormatSums(sums)
-	manifest = append(manifest, Digest{nameSums, sha(own[nameSums])})
+	files[nameSums] = FormatSums(sums)
+	manifest = append(manifest, Digest{nameSums, sha(files[nameSums])})
 	slices.SortFunc(manifest, func(a, b Digest) int { return strings.Compare(a.Name, b.Name) })
-	own[nameManifest] = FormatManifest(manifest)
-	note, err := SignManifestNote(FormatManifestNote(sha(own[nameManifest]), sha(own[nameCheckpoint])), f.signer)
-	f.must(err)
-	own[nameNote] = note
-	names := slices.Sorted(maps.Keys(own))
-	names = append([]string{nameMimetype}, slices.DeleteFunc(names, func(n string) bool { return n == nameMimetype })...)
-	return zipOf(names, own)
+	files[nameManifest] = FormatManifest(manifest)
+}
+
+// inOrder are the names of the files as a bundle has them.
+func inOrder(files map[string][]byte) []string {
+	names := slices.Sorted(maps.Keys(files))
+	return append([]string{nameMimetype}, slices.DeleteFunc(names, func(n string) bool { return n == nameMimetype })...)
 }
 
 // TestEveryBitOfContainer flips bits anywhere in the file. A flip that is not found must unpack to the same files: the last

@@ -170,6 +170,8 @@ type verification struct {
 	chain      proof.Chain
 	checkpoint *proof.Checkpoint // as far as it can be read, also when nobody vouches for it
 	proofs     map[int64]*proofFile
+	placed     bool // a line leads to the checkpoint's root
+	cut        bool // a file of lines could not be unpacked to its end
 	strays     []*stray
 	doubtful   []int // faults about lines of which the next one tells whether their number can be
 }
