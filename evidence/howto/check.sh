@@ -215,6 +215,13 @@ erased=0
 check_lines() {
   file=$1
   lines=0
+  of='?'
+  while IFS= read -r line; do
+    case $line in
+    "  \"${file%.jsonl}\": "*) of=${line#*: }; of=${of%,} ;;
+    esac
+  done < cover.json
+  say "$file: $of events, one by one"
   previous=-1
   while IFS= read -r line; do
     lines=$((lines + 1))
@@ -302,7 +309,7 @@ check_lines() {
       sn=$((sn >> 1))
     done
     if [ "$r" != "$root" ] || [ $sn -ne 0 ] || [ "$index" -ge "$size" ]; then differs "$where: the proof does not lead to the root"; fi
-    [ $errors -ne $bad ] || say "OK: $where"
+    [ $errors -ne $bad ] || say "OK: $where ($lines of $of)"
   done < "$file"
   if [ -n "$line" ]; then differs "$file: the last line has no end"; fi
 }

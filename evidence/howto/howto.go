@@ -56,7 +56,7 @@ func Text() []byte {
 func part(b *bytes.Buffer, l lang.Language) {
 	title := lang.Text(l, "howto.title")
 	b.WriteString(title + "\n" + strings.Repeat("=", places(title)) + "\n")
-	for _, key := range []string{"howto.what", "howto.need", "howto.steps", "howto.answer", "howto.proves", "howto.not"} {
+	for _, key := range []string{"howto.what", "howto.need", "howto.steps", "howto.answer", "howto.time", "howto.proves", "howto.not"} {
 		b.WriteByte('\n')
 		for paragraph := range strings.SplitSeq(lang.Text(l, key), "\n") {
 			wrap(b, "", paragraph)

@@ -335,12 +335,12 @@ func TestRecipeProves(t *testing.T) {
 			t.Fatalf("%s: exit %d\n%s", languages[i], code, out)
 		}
 		for event := range l.lines {
-			name := "records.jsonl"
+			name, line, of := "records.jsonl", event+1, l.custody
 			if event >= l.custody {
-				name = "custody.jsonl"
+				name, line, of = "custody.jsonl", event-l.custody+1, len(l.lines)-l.custody
 			}
-			if !strings.Contains(out, fmt.Sprintf("OK: %s event %d\n", name, event)) {
-				t.Errorf("%s: event %d is not named", languages[i], event)
+			if !strings.Contains(out, fmt.Sprintf("OK: %s event %d (%d of %d)\n", name, event, line, of)) {
+				t.Errorf("%s: event %d is not named, or not how many are to come", languages[i], event)
 			}
 		}
 		for _, key := range []string{"", newSigner(t).Verifier().VKey()} {
