@@ -105,12 +105,23 @@ type input struct {
 	normaliser string
 }
 
-// repeats is how many messages were found in more than one file of it, as far as it is known.
-func (in *input) repeats() int64 {
-	if several, ok := in.Source.(interface{ Repeated() int64 }); ok {
-		return several.Repeated()
+// remarks are what is to be told of an input that was read: how many messages stand in more than one of its files, and which of these the
+// mapping does not read.
+func (in *input) remarks() (repeats int64, leftOut []string) {
+	if read, ok := in.Source.(*mapped.Source); ok {
+		return read.Repeated(), read.LeftOut()
 	}
-	return 0
+	return 0, nil
+}
+
+// remark tells people the same.
+func (p *program) remark(path string, repeats int64, leftOut []string) {
+	if len(leftOut) > 0 {
+		p.say("import.not_read", firstNames(leftOut), filepath.Join(path, leftOut[0]))
+	}
+	if repeats > 0 {
+		p.say("import.repeats", p.number(repeats))
+	}
 }
 
 // open opens the file or folder as what it is said, or looks like, to be.
@@ -237,6 +248,7 @@ type importResult struct {
 	Earlier *intake.Counts `json:"last_import,omitempty"`      // what that import brought
 	Before  int64          `json:"stored_before"`              // of the new ones: stored before the import was interrupted
 	Repeats int64          `json:"in_several_files,omitempty"` // messages without identifiers that several files of the input tell
+	LeftOut []string       `json:"left_out,omitempty"`         // files of the input that the mapping does not read
 	Events  uint64         `json:"events"`                     // in the ledger now
 	Seconds float64        `json:"seconds"`
 }
@@ -274,13 +286,12 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 	if err := s.searchable(ctx); err != nil {
 		return err
 	}
-	repeats := int64(0)
-	if !known {
-		repeats = in.repeats()
-	}
 	result := importResult{
-		Import: at.Import.String(), Source: string(feed.Source), Counts: at.Counts, Again: known, Before: stored, Repeats: repeats, Events: uint64(s.Ledger.Size()),
+		Import: at.Import.String(), Source: string(feed.Source), Counts: at.Counts, Again: known, Before: stored, Events: uint64(s.Ledger.Size()),
 		Seconds: time.Since(start).Seconds(),
+	}
+	if !known {
+		result.Repeats, result.LeftOut = in.remarks()
 	}
 	if s.json {
 		if known {
@@ -292,7 +303,7 @@ func (s *session) importFrom(ctx context.Context, path string, o importOptions) 
 		s.say("import.empty", path)
 		return nil
 	}
-	s.tellImport(result)
+	s.tellImport(path, result)
 	return nil
 }
 
@@ -340,7 +351,7 @@ func (s *session) searchable(ctx context.Context) error {
 	return s.caughtUp(ctx, func(done, of guia.Seq) { g.at(int64(done), int64(of), "") })
 }
 
-func (s *session) tellImport(r importResult) {
+func (s *session) tellImport(path string, r importResult) {
 	if r.Again {
 		s.say("import.known_before")
 	} else {
@@ -369,9 +380,7 @@ func (s *session) tellImport(r importResult) {
 	if r.Marked > 0 {
 		s.say("import.look_at_marks")
 	}
-	if r.Repeats > 0 {
-		s.say("import.repeats", s.number(r.Repeats))
-	}
+	s.remark(path, r.Repeats, r.LeftOut)
 	s.print("\n")
 	s.say("import.next")
 }

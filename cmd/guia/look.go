@@ -57,11 +57,7 @@ func (p *program) guess(path, kind string) error {
 		p.note("import.times", strings.Join(lines, "\n"))
 	}
 	if left := proposal.LeftOut; len(left) > 0 {
-		named := strings.Join(left[:min(len(left), mostNamed)], ", ")
-		if len(left) > mostNamed {
-			named += ", …"
-		}
-		p.note("import.left_out", named, filepath.Join(path, left[0]))
+		p.note("import.left_out", firstNames(left), filepath.Join(path, left[0]))
 	}
 	p.note("import.guessed", path)
 	return nil
@@ -69,6 +65,15 @@ func (p *program) guess(path, kind string) error {
 
 // mostNamed is how many files are named in one sentence.
 const mostNamed = 10
+
+// firstNames names the first files.
+func firstNames(names []string) string {
+	named := strings.Join(names[:min(len(names), mostNamed)], ", ")
+	if len(names) > mostNamed {
+		named += ", …"
+	}
+	return named
+}
 
 // orEmpty makes a JSON list of no list.
 func orEmpty[T any](s []T) []T {
@@ -87,6 +92,7 @@ type looked struct {
 	First   string           `json:"first,omitempty"`
 	Last    string           `json:"last,omitempty"`
 	Repeats int64            `json:"in_several_files,omitempty"`
+	LeftOut []string         `json:"left_out,omitempty"`
 	Sample  []sampled        `json:"sample"`
 
 	entries []sampled // of people and conversations, shown where nothing else is
@@ -127,7 +133,7 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 		g.at(page.Read, page.Total, "")
 	}
 	g.end()
-	l.Repeats = in.repeats()
+	l.Repeats, l.LeftOut = in.remarks()
 	if len(l.Sample) == 0 {
 		l.Sample = append(l.Sample, l.entries...)
 	}
@@ -158,9 +164,7 @@ func (p *program) dryRun(ctx context.Context, path string, o importOptions) erro
 	}
 	p.table([]string{p.text("col.time"), p.text("col.sender"), p.text("col.conversation"), p.text("col.type"), p.text("col.text")}, rows)
 	p.print("\n")
-	if l.Repeats > 0 {
-		p.say("import.repeats", p.number(l.Repeats))
-	}
+	p.remark(path, l.Repeats, l.LeftOut)
 	if l.Types[string(guia.SourceGap)] == l.Records {
 		p.say("import.only_gaps")
 	} else {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,7 +28,8 @@ type Proposal struct {
 	// Times are the two lists of formats between which the values do not decide (day or month first), each of which reads all of
 	// them. Mapping.Times is then empty, and reading refuses until one of them is chosen.
 	Times [][]string
-	// LeftOut are the files of a folder or zip that the mapping does not read, because they are of another format. Of a tar they
+	// LeftOut are the files of a folder or zip that the mapping does not read, because they are of another format: first those that another
+	// mapping could read. Of a tar they
 	// are not told: it would have to be read whole.
 	LeftOut []string
 }
@@ -95,14 +97,14 @@ func Guess(name string) (Proposal, error) {
 		if byExtension[strings.ToLower(path.Ext(name))] != "" {
 			return taken
 		}
-		return ignored
+		return leftOut
 	})
 	if err != nil {
 		return p, err
 	}
 	defer func() { _ = in.close() }()
 	h, err := in.file(0)
-	if atEnd(err) {
+	if _, left := errors.AsType[notTaken](err); atEnd(err) || left {
 		return p, guia.Refuse(guia.Invalid, "mapped.nothing", filepath.Base(name))
 	}
 	if err != nil {
@@ -116,6 +118,9 @@ func Guess(name string) (Proposal, error) {
 			if other := in.files[i].name; !strings.EqualFold(path.Ext(other), path.Ext(h.name)) {
 				p.LeftOut = append(p.LeftOut, other)
 			}
+		}
+		if ok {
+			p.LeftOut = append(p.LeftOut, in.left...)
 		}
 	}
 	var columns []string

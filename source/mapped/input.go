@@ -58,9 +58,9 @@ type chooser func(name string) choice
 type choice int
 
 const (
-	ignored choice = iota
+	ignored choice = iota // it may be an attachment
 	taken
-	leftOut // of a kind that could be read, and no pattern of the mapping takes it
+	leftOut // a gap: the mapping does not read it, and no record may name it
 )
 
 // openInput looks at what path is.
@@ -356,7 +356,7 @@ func (in *tarInput) progress(int, int64) (int64, int64) {
 
 func (in *tarInput) close() error { return in.from.Close() }
 
-// notTaken is the name of a file of a kind that could be read, and that no pattern of the mapping takes.
+// notTaken is the name of a file that the mapping does not read.
 type notTaken string
 
 func (n notTaken) Error() string { return "left out by the mapping" }

@@ -7,8 +7,7 @@
 //
 // The package guarantees that memory does not grow with the input, that the raw bytes of a record are the bytes of its row as they
 // stand in the file, and that nothing is dropped: a row without a usable time or sender is kept and marked, a part that cannot be read
-// becomes a source.gap, and so does a file of a known kind that no pattern of the mapping takes, unless records may name it as an
-// attachment. Keys: the mapped identifier together with the stream; without one, a digest of the row and how many identical
+// becomes a source.gap, and so does a file that the mapping does not read, unless records may name it as an attachment. Keys: the mapped identifier together with the stream; without one, a digest of the row and how many identical
 // rows stood before it, so that a longer export of the same table brings the same keys. Without an identifier, continuing after a
 // restart reads the input once from its beginning to count again.
 //
@@ -65,6 +64,7 @@ type Source struct {
 	keyed   bool
 	occur   occurrences
 	met     map[string]*bool // what the mapping expects to find in the input, and whether it was found
+	left    []string         // files that were passed over
 	sample  []string         // the names in the first JSON record; nil before it
 
 	instance string
@@ -162,7 +162,7 @@ func (m *Mapping) chooser() chooser {
 		switch {
 		case len(globs) == 0 && known, (known || m.Format != "") && matches(globs, name):
 			return taken
-		case known && !attaches:
+		case !attaches:
 			return leftOut
 		}
 		return ignored
@@ -212,6 +212,11 @@ func (s *Source) identify() (string, error) {
 // Repeated is how many messages read so far stand in more than one file of the input, of those that have no identifier: at least so many, for
 // its memory is fixed. They are records of their own, as somebody may have said the same twice.
 func (s *Source) Repeated() int64 { return s.occur.repeated }
+
+// LeftOut are the files passed so far that the mapping does not read, each a source.gap: the first hundred of them.
+func (s *Source) LeftOut() []string { return s.left }
+
+const mostLeft = 100
 
 // Close closes the input. It may be called again.
 func (s *Source) Close() error {
@@ -444,7 +449,14 @@ func (s *Source) record(ctx context.Context) (r *source.Record, next place, err 
 // cannotOpen turns damage into a gap. An input of which nothing can be read is refused instead.
 func (s *Source) cannotOpen(err error) (*source.Record, place, error) {
 	if name, ok := errors.AsType[notTaken](err); ok {
-		r := s.gap(string(name), 0, []byte(name), "text/plain", "no pattern under files: in the mapping takes this file")
+		why := "a mapping reads no files of this kind: import it by itself"
+		if byExtension[strings.ToLower(path.Ext(string(name)))] != "" {
+			why = "no pattern under files: in the mapping takes this file"
+		}
+		if !slices.Contains(s.left, string(name)) && len(s.left) < mostLeft {
+			s.left = append(s.left, string(name))
+		}
+		r := s.gap(string(name), 0, []byte(name), "text/plain", why)
 		sum := sha256.Sum256(r.Raw) // whatever stands beside it
 		r.Key = "gap:left-out:" + hex.EncodeToString(sum[:16])
 		return r, place{file: s.at.file + 1}, nil

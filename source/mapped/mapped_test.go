@@ -225,7 +225,7 @@ func TestAFileThatNoPatternTakesIsAGap(t *testing.T) {
 			gaps = append(gaps, r.Origin)
 			keys[r.Key] = true
 		}
-		if !slices.Equal(rows, []string{"1"}) || !slices.Equal(gaps, []string{"b.json#0", "c/d.tsv#0"}) {
+		if !slices.Equal(rows, []string{"1"}) || !slices.Equal(gaps, []string{"b.json#0", "c/d.tsv#0", "e.pdf#0"}) {
 			t.Errorf("%s: rows %q, gaps %q", name, rows, gaps)
 		}
 		attached := sourcetest.All(t, open(t, path, mapping(t, "files: ['*.csv']\nfields: {text: x, file.path: {column: f, optional: true}}")))
@@ -233,7 +233,7 @@ func TestAFileThatNoPatternTakesIsAGap(t *testing.T) {
 			t.Errorf("%s: with attachments: %d records, want 1", name, len(attached))
 		}
 	}
-	if len(keys) != 2 {
-		t.Errorf("%d keys for 2 files", len(keys))
+	if len(keys) != 3 {
+		t.Errorf("%d keys for 3 files", len(keys))
 	}
 }
