@@ -307,8 +307,8 @@ func TestWhatIsPushedIsKeptAndWhatWasLostIsMadeUpFor(t *testing.T) {
 	if out := c.must("search", "合同", "--json"); !strings.Contains(out, "message.sent") {
 		t.Errorf("what was said is not found: %s", out)
 	}
-	if out := c.must("source", "coverage", "--json"); !strings.Contains(out, `"channel":"push","grade":"A"`) {
-		t.Errorf("the coverage does not say that it was pushed: %s", out)
+	if out := c.must("source", "coverage", "--json"); !strings.Contains(out, `"channel":"push","grade":"A"`) || strings.Contains(out, `"name":""`) {
+		t.Errorf("the coverage does not say that it was pushed, or what it was: %s", out)
 	}
 	var status statusLine
 	if err := json.Unmarshal([]byte(c.must("source", "status", "--json")), &status); err != nil || status.Deliveries != 1 {

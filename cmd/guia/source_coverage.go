@@ -88,7 +88,7 @@ func (c *cover) see(e *guia.Event) {
 		c.spans[key] = s
 		c.order = append(c.order, s)
 	}
-	s.Name, s.Kind = cmp.Or(f.Get("conversation.name"), s.Name), cmp.Or(f.Get("conversation.kind"), s.Kind)
+	s.Name, s.Kind = cmp.Or(f.Get("conversation.name"), s.Name, f.Get("conversation.key")), cmp.Or(f.Get("conversation.kind"), s.Kind)
 	s.imports[f.Get("import")] = true
 	if e.Type == guia.SourceGap {
 		s.Gaps = append(s.Gaps, gapIn{uint64(e.Seq), f.Get("source_key"), cmp.Or(strings.ReplaceAll(e.Text(), "\n", ", "), f.Get("reason"), f.Get("subject")), e.Captured.UTC().Format("2006-01-02T15:04:05Z")})
