@@ -83,11 +83,14 @@ func (o *office) misbehave(ctx context.Context, name, port string, ended chan in
 	opened := o.opened()
 	t.order(o)
 	if t.see != nil {
+		o.mu.Lock()
+		o.print("$ " + o.typed(t.see) + "\n")
+		o.mu.Unlock()
 		out, said, _ := o.carryOut(ctx, t.see)
 		t.undo(o)
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.print("$ " + o.typed(t.see) + "\n" + out + said)
+		o.print(out + said)
 		return
 	}
 	if name == "drop" {
