@@ -46,11 +46,13 @@ var (
 	// betweenWords stands between two encoded words of a header that are one text (RFC 2047).
 	betweenWords = regexp.MustCompile(`\?=[\s+]*=\?[^?\s]{1,40}\?[bBqQ]\?`)
 	// parameter is what stands before the sign between the name and the value of a parameter of an address on the web.
-	parameter   = regexp.MustCompile(`[?&][A-Za-z0-9_.-]+$`)
+	parameter = regexp.MustCompile(`[?&][A-Za-z0-9_.-]+$`)
+	// armour begins uuencode and ascii85.
+	armour      = regexp.MustCompile(`(?m)^begin(?:-base64)? [0-7]{3,4} |<~`)
 	encodedWord = regexp.MustCompile(`=\?([^?\s]{1,40})\?[bBqQ]\?`)
 )
 
-// undo undoes the escapes of JSON and JavaScript, addresses on the web, HTML and mail, base64 and hexadecimal digits, in the ways that
+// undo undoes the escapes of JSON and JavaScript, addresses on the web, HTML and mail, base64, base32 and hexadecimal digits, in the ways that
 // sources write them, until nothing is left to undo. Undone bytes are read in UTF-8, and in the other character sets of Macau's offices.
 // It takes time in proportion to the text.
 func undo(s string) *meaning {
@@ -78,6 +80,7 @@ func (m *meaning) layers(s string, into *[]string) {
 		layer := s
 		m.seal(s)
 		m.decodeHex(s)
+		m.decodeBase32(s)
 		if strings.Contains(s, "=") { // what stands behind the sign may be base64, and no byte of quoted-printable
 			if decoded := m.decode(s); decoded != s {
 				m.add(&m.found, decoded)
@@ -110,14 +113,17 @@ func (m *meaning) has(texts []string, passage string) bool {
 		len(passage) >= leastShred && slices.ContainsFunc(m.shreds, func(text string) bool { return strings.Contains(squeeze(text), passage) })
 }
 
-// seal looks for what says that it is encoded in a way that is not undone for certain: other character sets than Unicode's, and parts of a mail.
+// seal looks for what says that it is encoded in a way that is not undone for certain: other character sets than Unicode's, parts of a mail,
+// what is compressed, uuencode and ascii85.
 func (m *meaning) seal(s string) {
 	for _, word := range encodedWord.FindAllStringSubmatch(s, -1) {
 		if set := strings.ToLower(word[1]); set != "utf-8" && set != "us-ascii" {
 			m.sealed = true
 		}
 	}
-	m.sealed = m.sealed || strings.Contains(strings.ToLower(s), "content-transfer-encoding:")
+	lower := strings.ToLower(s)
+	m.sealed = m.sealed || strings.Contains(lower, "content-transfer-encoding:") || armour.MatchString(s) ||
+		strings.Contains(s, "H4sI") || strings.Contains(lower, "1f8b08") // gzip begins so, in base64 and in hexadecimal digits
 }
 
 // joinWords makes encoded words that follow each other one.
@@ -274,6 +280,10 @@ const (
 	leastSealed = 64
 	// leastUnread is how many characters of it are then no words: more than identifiers in an address have.
 	leastUnread = 48
+	// mostUnread is how many bytes that cannot be read may stand together among text.
+	mostUnread = 12
+	// leastBase32 is the least characters that are taken for base32: a name of five bytes.
+	leastBase32 = 8
 	// leastLine is the least characters in a line of base64 behind which it may go on in the next.
 	leastLine = 32
 )
@@ -296,11 +306,11 @@ func (m *meaning) decode(s string) string {
 				m.readForeign(text, false)
 			}
 		} else if len(digits) >= 4 {
-			readable, text := 0, unpack(digits, 0)
+			read, text := false, unpack(digits, 0)
 			for skip := range 4 {
-				readable = max(readable, shred(&shreds, unpack(digits, skip)))
+				read = shred(&shreds, unpack(digits, skip)) || read
 			}
-			if len(digits) >= leastSealed && readable*4 < len(digits)*3*9/10 && looksEncoded(s[at:end]) && !isForeignText(text) {
+			if len(digits) >= leastSealed && !read && looksEncoded(s[at:end]) && !isForeignText(text) {
 				m.sealed = true
 			} else if isMixed(s[at:end]) {
 				for skip := range 4 {
@@ -332,26 +342,73 @@ func (m *meaning) decodeHex(s string) {
 			end++
 		}
 		if end-at >= 2*leastShred {
-			readable := 0
+			read := false
 			for skip := range 2 {
 				digits := s[at+skip : end]
 				b, err := hex.DecodeString(digits[:len(digits)/2*2])
 				if err != nil {
 					continue
 				}
-				readable = max(readable, shred(&shreds, b))
-				if isForeignText(b) {
-					readable = len(b)
-				}
+				read = shred(&shreds, b) || read || isForeignText(b)
 				m.readForeign(b, false)
 			}
-			m.sealed = m.sealed || end-at > longestDigest && readable*2 < (end-at)*9/10
+			m.sealed = m.sealed || end-at > longestDigest && !read
 		}
 		at = max(at, end)
 	}
 	if found := shreds.String(); found != "" && !slices.Contains(m.found, found) {
 		m.add(&m.found, found)
 	}
+}
+
+// decodeBase32 notes what can be read in runs of the letters of one case and the digits of base32, wherever a group begins. One that is long,
+// no word and no text is encoded otherwise.
+func (m *meaning) decodeBase32(s string) {
+	var shreds strings.Builder
+	for at := 0; at < len(s); at++ {
+		end, lower := at, false
+		for ; end < len(s); end++ {
+			c := s[end]
+			isLower := c >= 'a' && c <= 'z'
+			if !isLower && (c < 'A' || c > 'Z') && (c < '2' || c > '7') || end > at && c > '9' && isLower != lower && s[end-1] > '9' {
+				break
+			}
+			lower = isLower || c <= '9' && lower
+		}
+		if run := s[at:end]; len(run) >= leastBase32 {
+			read, mixed := false, changes(run)
+			for skip := range 8 {
+				b := unpack32(run[skip:])
+				read = shred(&shreds, b) || read
+				if mixed > 0 {
+					m.readForeign(b, false)
+				}
+				read = read || isForeignText(b)
+			}
+			m.sealed = m.sealed || len(run) >= leastSealed && mixed*6 > len(run) && !read
+		}
+		at = max(at, end-1)
+	}
+	if found := shreds.String(); found != "" && !slices.Contains(m.found, found) {
+		m.add(&m.found, found)
+	}
+}
+
+// unpack32 puts the five bits of each character of base32 together.
+func unpack32(s string) []byte {
+	b := make([]byte, 0, len(s)*5/8)
+	bits, have := uint32(0), 0
+	for i := range len(s) {
+		digit := uint32(s[i]|' ') - 'a'
+		if s[i] <= '9' {
+			digit = uint32(s[i]) - '2' + 26
+		}
+		if bits, have = bits<<5|digit, have+5; have >= 8 {
+			have -= 8
+			b = append(b, byte(bits>>have))
+		}
+	}
+	return b
 }
 
 // longestDigest is the hexadecimal digits of SHA-512.
@@ -428,8 +485,10 @@ func isText(b []byte, short bool) bool {
 
 func readable(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || unicode.IsSpace(r)) }
 
-// shred writes down what can be read among bytes, each piece in a line, and returns how many bytes that is.
-func shred(to *strings.Builder, b []byte) (n int) {
+// shred writes down what can be read among bytes, each piece in a line, and reports whether that is all but a tenth of them, and nowhere is so
+// much together that cannot be read that it is no accident: much text around it makes nothing readable.
+func shred(to *strings.Builder, b []byte) (read bool) {
+	all, n, unread, most := len(b), 0, 0, 0
 	for len(b) > 0 {
 		size := 0
 		for size < len(b) {
@@ -442,11 +501,17 @@ func shred(to *strings.Builder, b []byte) (n int) {
 		if size >= leastShred {
 			to.Write(b[:size])
 			to.WriteByte('\n')
-			n += size
+			n, unread = n+size, max(unread-size/2, 0) // what is short may be an accident
+		} else {
+			unread += size
 		}
+		if size < len(b) {
+			unread++
+		}
+		most = max(most, unread)
 		b = b[min(size+1, len(b)):]
 	}
-	return n
+	return n*10 >= all*9 && most <= mostUnread
 }
 
 func isASCII(b []byte) bool {
@@ -459,35 +524,138 @@ func isMixed(s string) bool { return changes(s) > 0 || strings.HasSuffix(s, "=")
 // changes counts where characters change as those of words and numbers do not: a capital behind a small letter, two before one, a digit
 // beside a letter.
 func changes(s string) (n int) {
-	kind := func(c byte) int {
-		switch {
-		case c >= '0' && c <= '9':
-			return 1
-		case c >= 'a' && c <= 'z':
-			return 2
-		case c >= 'A' && c <= 'Z':
-			return 3
-		}
-		return 0
-	}
-	for i := 1; i < len(s); i++ {
-		before, now := kind(s[i-1]), kind(s[i])
-		if before != now && before != 0 && now != 0 && (before != 3 || now == 1 || i > 1 && kind(s[i-2]) == 3) {
+	for i := range len(s) {
+		if isChange(s, i) {
 			n++
 		}
 	}
 	return n
 }
 
-// unread counts the characters that do not stand in words. What is between two signs is words when the kind of character changes in it as
-// seldom as at every sixth place; among random characters it changes at every second.
+func isChange(s string, i int) bool {
+	if i == 0 {
+		return false
+	}
+	before, now := kindOf(s[i-1]), kindOf(s[i])
+	return before != now && before != sign && now != sign && (before != capital || now == digit || i > 1 && kindOf(s[i-2]) == capital)
+}
+
+// The kinds of characters.
+const (
+	sign = iota
+	digit
+	small
+	capital
+)
+
+func kindOf(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return digit
+	case c >= 'a' && c <= 'z':
+		return small
+	case c >= 'A' && c <= 'Z':
+		return capital
+	}
+	return sign
+}
+
+// part is what stands between two signs.
+type part struct {
+	from, to, changes int
+	unread            bool
+}
+
+// isWords reports whether the kind of character changes as seldom as in one or two words.
+func (p part) isWords() bool { return p.changes <= max(1, (p.to-p.from)/12) }
+
+const (
+	// window is how many characters are judged together: what stands around them, however long, makes no words of them.
+	window = 32
+	// fewChanges is how often the kind of character changes in a window of words; among random characters it does at every second.
+	fewChanges = window / 6
+)
+
+// unread counts the characters that do not stand in words: parts that share a window in which the kind of character changes more often than
+// in words, but for the words at either end of them; and what only fills up. Hexadecimal digits are judged by decodeHex.
 func unread(s string) (n int) {
-	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune("+/-_=", r) }) {
-		if changes(part)*6 > len(part) {
-			n += len(part)
+	var parts []part
+	var places, of []int // of the changes, and in which part
+	for from := 0; from < len(s); from++ {
+		to := from
+		for to < len(s) && kindOf(s[to]) != sign {
+			to++
+		}
+		if to > from && !isHexadecimal(s[from:to]) {
+			for i := from + 1; i < to; i++ {
+				if isChange(s, i) {
+					places, of = append(places, i), append(of, len(parts))
+				}
+			}
+			parts = append(parts, part{from: from, to: to, changes: changes(s[from:to])})
+		}
+		from = to
+	}
+	for last := fewChanges; last < len(places); last++ {
+		if first := last - fewChanges; places[last]-places[first] < window {
+			for i := of[first]; i <= of[last]; i++ {
+				parts[i].unread = true
+			}
+		}
+	}
+	for i := range parts {
+		if i == 0 || !parts[i-1].unread {
+			parts[i].unread = parts[i].unread && !parts[i].isWords()
+		}
+	}
+	for i := len(parts) - 1; i >= 0; i-- {
+		if i == len(parts)-1 || !parts[i+1].unread {
+			parts[i].unread = parts[i].unread && !parts[i].isWords()
+		}
+	}
+	filling := filled(s)
+	for _, p := range parts {
+		for i := p.from; p.unread && i < p.to; i++ {
+			filling[i] = true
+		}
+	}
+	for _, counts := range filling {
+		if counts {
+			n++
 		}
 	}
 	return n
+}
+
+// isHexadecimal reports whether a part is hexadecimal digits in one case, as of an identifier.
+func isHexadecimal(s string) bool {
+	return len(s) >= 4 && !strings.ContainsFunc(s, func(r rune) bool { return !isHex(byte(r)) }) && (s == strings.ToLower(s) || s == strings.ToUpper(s))
+}
+
+// filled marks what words do not have, and nearly empty bytes do: the same few bytes again and again, and many capitals in a row.
+func filled(s string) []bool {
+	const again, most = 16, 24 // sixteen characters are twelve bytes: any row of one to four
+	marks := make([]bool, len(s))
+	same, capitals := 0, 0
+	for i := range len(s) {
+		if same++; i < again || s[i] != s[i-again] {
+			same = 0
+		}
+		if capitals++; kindOf(s[i]) != capital {
+			capitals = 0
+		}
+		length := 0
+		if same >= again {
+			length = again + again
+		}
+		if capitals >= most {
+			length = max(length, most)
+		}
+		for k := i + 1 - length; k <= i; k++ {
+			marks[k] = kindOf(s[k]) != sign
+		}
+	}
+	return marks
 }
 
 // looksEncoded reports whether characters are more than words, numbers, identifiers and digests in hexadecimal digits: of all kinds, and so

@@ -3,6 +3,8 @@ package evidence
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/ascii85"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +14,7 @@ import (
 	"mime"
 	"mime/quotedprintable"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,9 +76,13 @@ var encodings = map[string]func(string) string{
 	},
 	"braces of JavaScript": func(s string) (e string) { return entities(s, `\u{%x}`) },
 	"octal digits":         func(s string) string { return each(s, `\%03o`) },
-	"hexadecimal digits":   func(s string) string { return hex.EncodeToString([]byte(s)) },
-	"encoded words":        func(s string) string { return mime.BEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
-	"encoded words Q":      func(s string) string { return mime.QEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+	"base32":               func(s string) string { return base32.StdEncoding.EncodeToString([]byte(s)) },
+	"base32 in a path": func(s string) string {
+		return "/files/" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte("to: "+s))) + "/x"
+	},
+	"hexadecimal digits": func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"encoded words":      func(s string) string { return mime.BEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
+	"encoded words Q":    func(s string) string { return mime.QEncoding.Encode("utf-8", strings.Repeat("è", 24)+" "+s) },
 }
 
 // each puts every byte into a form.
@@ -183,8 +190,14 @@ func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 	_, _ = z.Write([]byte(strings.Repeat("ask Chan Tai Man about it; ", 3) + "0123456789 abcdefgh"))
 	_ = z.Close()
 	b64 := base64.StdEncoding.EncodeToString
+	var little bytes.Buffer
+	z = gzip.NewWriter(&little)
+	_, _ = z.Write([]byte("Ana"))
+	_ = z.Close()
+	a85 := make([]byte, 40)
+	a85 = a85[:ascii85.Encode(a85, []byte("Ana Silva is ill"))]
 	deep := `"x"`
-	for range 20 {
+	for range 10 {
 		deep = base64.StdEncoding.EncodeToString([]byte(deep))[:min(1<<16, len(base64.StdEncoding.EncodeToString([]byte(deep))))]
 	}
 	for what, w := range map[string]struct {
@@ -212,6 +225,22 @@ func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 		"parameters of a page":     {`https://oa.acme.example/view?t=0012&id=8f14e45f&page=001`, true},
 		"a folder of a year":       {`D:\2019\Contracts\2018`, true},
 		"compressed, in a path":    {`https://oa.acme.example/view/` + base64.RawURLEncoding.EncodeToString(packed.Bytes()) + `/edit`, false},
+		"two numbers in a path":    {`https://acme.sharepoint.com/sites/Sales/6ba7b810-9dad-11d1-80b4-00c04fd430c8/7d444840-9dc0-11d1-b245-5ffdce74fad2/v2`, true},
+		"a folder of a year, long": {`https://acme-my.sharepoint.com/personal/ana_acme_com/Documents2026/EqTz4Xb0n2hKrJk9dQ7vW8sBv1Ld3uYpG5cNfM6aRt0oZg/Forms2?e=4Kd8Rw`, true},
+		"a page in camels":         {`https://news.example.mo/Politics/2026/ActionPlanForMacau/ViewDocumentList/SharedDocuments/TheGovernmentAnnouncesNewRules2`, true},
+		"a deep folder":            {`C:\Users\AnaSilva\OneDrive - Acme\2026\Q1\Contracts\Flat 12B Rua da Praia\Version_2_Final_Signed (3).pdf`, true},
+		"a channel's messages":     {`https://acme.slack.com/archives/C024BE91L/p1512085950000216?thread_ts=1512085950.000216&cid=C024BE91L`, true},
+		"a meeting":                {`https://teams.microsoft.com/l/meetup-join/19%3ameeting_NjM2YzQ0ZTQtYjk3YS00ZTg2LWE5YmYtYjMxYzQ5ZjQxNzY3%40thread.v2/0`, true},
+		"a rule of hyphens":        {`Title A1b` + strings.Repeat("-", 80) + `B2c ` + strings.Repeat("/", 80), true},
+		"a number with zeros":      {`{"Invoice":"INV-2026-` + strings.Repeat("0", 30) + `1234-Macau-Branch-Office-Document"}`, true},
+		"compressed, a few bytes":  {`{"z":"` + b64(little.Bytes()) + `"}`, false},
+		"the same in hexadecimal":  {`{"z":"` + hex.EncodeToString(little.Bytes()) + `"}`, false},
+		"bytes of ascii85":         {"<~" + string(a85) + "~>", false},
+		"uuencode":                 {"look:\nbegin 644 list.txt\n#0V%T\n`\nend\n", false},
+		"bytes in base32":          {`{"z":"` + base32.StdEncoding.EncodeToString(noise(60)) + `"}`, false},
+		"small base32":             {`{"z":"` + strings.ToLower(base32.StdEncoding.EncodeToString(noise(60))) + `"}`, false},
+		"text in base32":           {`{"z":"` + base32.StdEncoding.EncodeToString([]byte(strings.Repeat("words and more words, ", 8))) + `"}`, true},
+		"capitals and numbers":     {`MACAU-INTERNATIONAL-AIRPORT-CARGO-2026/MFM-HKG-NX123-FLIGHT-SCHEDULE-SUMMER-B737-A320-REVISED`, true},
 		"a word nobody should use": {`{"x":"` + strings.Repeat("Donaudampfschiff", 8) + `"}`, true},
 	} {
 		if got := searchable("application/json", []byte(w.raw)); got != w.want {
@@ -238,6 +267,63 @@ func TestNoBytesInBase64AreTakenForWords(t *testing.T) {
 	}
 	if missed > 0 {
 		t.Errorf("%d of 3000", missed)
+	}
+}
+
+// noise is bytes as those that are compressed or encrypted.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(3, uint64(n)))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// What stands around bytes that cannot be looked through, however much of it, does not let them pass: what fills up a field, the header and the
+// empty rows of a picture, text in the same base64.
+func TestBytesAmongOthersAreNotTakenForWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	text := []byte(strings.Repeat("words and more words, ", 200))
+	for what, around := range map[string]func(b []byte, n int) []byte{
+		"zeros behind":      func(b []byte, n int) []byte { return append(b, make([]byte, n)...) },
+		"zeros before":      func(b []byte, n int) []byte { return append(make([]byte, n), b...) },
+		"ones behind":       func(b []byte, n int) []byte { return append(b, bytes.Repeat([]byte{0xff}, n)...) },
+		"two bytes behind":  func(b []byte, n int) []byte { return append(b, bytes.Repeat([]byte{0xff, 0}, n/2)...) },
+		"small numbers":     func(b []byte, n int) []byte { return append(b, bytes.Repeat([]byte{1, 0, 0, 0, 2, 0, 0, 0}, n/8)...) },
+		"text before":       func(b []byte, n int) []byte { return append(text[:n:n], b...) },
+		"text on each side": func(b []byte, n int) []byte { return slices.Concat(text[:n], b, text[:n]) },
+	} {
+		missed := 0
+		for _, size := range []int{48, 64, 96} {
+			for _, n := range []int{40, 200, 1000, 4000} {
+				for range 10 {
+					b := make([]byte, size)
+					for k := range b {
+						b[k] = byte(r.Uint32())
+					}
+					b = around(b, n)
+					for _, encoded := range []string{base64.StdEncoding.EncodeToString(b), "/d/" + base64.RawURLEncoding.EncodeToString(b) + "/edit"} {
+						if searchable("application/json", []byte(`{"state":"`+encoded+`"}`)) {
+							missed++
+							t.Logf("searchable: %s", encoded)
+						}
+					}
+				}
+			}
+		}
+		if missed > 0 {
+			t.Errorf("%s: %d of 240", what, missed)
+		}
+	}
+	for what, raw := range map[string]string{
+		"a bitmap":                             "Qk2eAgAAAAAAAD4AAAAoAAAA" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff, 0xff, 0, 0}, 40)),
+		"an empty OLE document":                "0M8R4KGxGuEAAAAAAAAAAAAAAAAAAAAAPgADAP7/CQAGAAAAAAAAAAAAAAABAAAAAQAAAAAAAAAAEAAAAgAAAAEAAAD+////",
+		"text and bytes in hexadecimal digits": hex.EncodeToString(text[:2000]) + hex.EncodeToString(noise(64)),
+	} {
+		if searchable("", []byte(raw)) {
+			t.Errorf("%s is searchable", what)
+		}
 	}
 }
 
