@@ -34,6 +34,7 @@ func pushOf(set *tenantSettings, c *intake.Connection) string {
 // receive receives what is pushed until ctx ends.
 func (w *worker) receive(ctx context.Context) {
 	for tries := 0; ctx.Err() == nil; tries++ {
+		begun := time.Now()
 		err := w.attempt(ctx)
 		if guia.KindOf(err) == guia.Damaged {
 			w.fail(err)
@@ -43,8 +44,15 @@ func (w *worker) receive(ctx context.Context) {
 			return
 		}
 		w.trouble(ctx, w.c.Name, string(dingtalk.JobStream), err)
+		if time.Since(begun) > lastRetry {
+			tries = 0 // it has worked for long
+		}
+		pause := retryAfter(tries, err)
+		if _, upstream := errors.AsType[*dingtalk.Fault](err); !upstream && tries == 0 {
+			pause = busyRetry // DingTalk posts once more after 10 seconds: where little was wrong, nothing is lost
+		}
 		select {
-		case <-time.After(retryAfter(tries, err)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
@@ -80,7 +88,8 @@ func (w *worker) attempt(ctx context.Context) error {
 	return errors.Join(err, w.endImports(ending, opt.Feeds), client.KeepUsage())
 }
 
-// answer lets posts of DingTalk's be received until ctx ends. What was posted while nobody answered is lost: DingTalk tries for a minute.
+// answer lets posts of DingTalk's be received until ctx ends, or until one could not be kept. What was posted while nobody answered is lost:
+// DingTalk tries for a minute.
 func (w *worker) answer(ctx context.Context, client *dingtalk.Client, opt dingtalk.PushOptions, secret *tenantSecret) error {
 	h, err := dingtalk.NewCallback(client, dingtalk.CallbackOptions{PushOptions: opt, Token: dingtalk.Secret(secret.Token), Key: dingtalk.Secret(secret.Key)})
 	if err != nil {
@@ -103,11 +112,13 @@ func (w *worker) answer(ctx context.Context, client *dingtalk.Client, opt dingta
 	tick := time.NewTicker(sinceEvery)
 	defer tick.Stop()
 	for {
-		if err := w.Intake.KeepUntil(context.WithoutCancel(ctx), place, time.Now()); err != nil || ctx.Err() != nil {
+		kept := w.Intake.KeepUntil(context.WithoutCancel(ctx), place, h.Since())
+		if err := errors.Join(h.Err(), kept); err != nil || ctx.Err() != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
+		case <-h.Done():
 		case <-tick.C:
 		}
 	}

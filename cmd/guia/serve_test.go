@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"guia"
+	"guia/db"
 	"guia/dingtalktest"
 )
 
@@ -449,6 +450,67 @@ func TestPostsOfDingTalkAreKeptWhereTheStreamCannotBe(t *testing.T) {
 	}
 	if strings.Contains(c.must("source", "list", "--json")+s.log(), key) {
 		t.Error("the key was shown")
+	}
+}
+
+// refuseSeen lets the running program's database refuse what it has never seen, or no longer.
+func (c *simulated) refuseSeen(refuse bool) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	d, err := db.Open(ctx, c.path("guia.db"), db.Options{Durability: db.Durable, Forgetful: true, Migrations: db.Main()})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	query := "DROP TRIGGER refuse"
+	if refuse {
+		query = "CREATE TRIGGER refuse BEFORE INSERT ON intake_seen BEGIN SELECT RAISE(ABORT, 'no'); END"
+	}
+	err = d.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(query)
+		return err
+	})
+	if err = errors.Join(err, d.Close()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func TestAPostThatCannotBeKeptIsToldAndIsALoss(t *testing.T) {
+	c := simulate(t, dingtalktest.Options{})
+	c.on("events")
+	const token, key = "tokenxxxx", "o1w0aum42yaptlz8alnhwikjd3jenzt9cb9wmzptgus"
+	if err := os.WriteFile(filepath.Join(c.root, "posts.txt"), []byte(token+"\n"+key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.must("source", "add", "dingtalk", "--push", "callback", "--callback-file", "posts.txt")
+	s := c.serve()
+	s.until(`"msg":"callback"`)
+	if err := c.SetCallback(c.App().Key, s.at+"/dingtalk/dingtalk", token, key); err != nil {
+		t.Fatal(err)
+	}
+	c.refuseSeen(true)
+	c.Emit("bpms_instance_change", map[string]any{"processInstanceId": "p1", "type": "start"})
+	var failed, missing struct {
+		Time, From time.Time
+		Kind       string
+	}
+	if err := json.Unmarshal([]byte(s.until(`"msg":"trouble"`, `"feed":"stream"`)), &failed); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.metric(`guia_errors_total{connection="dingtalk",kind="` + failed.Kind + `"}`); n != "1" {
+		t.Errorf("%q errors of kind %q", n, failed.Kind)
+	}
+	c.refuseSeen(false)
+	if err := json.Unmarshal([]byte(s.until(`"msg":"missing"`)), &missing); err != nil || !missing.From.Before(failed.Time) {
+		t.Errorf("missing from %s on, and it failed at %s: %v", missing.From, failed.Time, err)
+	}
+	s.becomes(kept("events", "push"), "1") // from when on nobody could keep anything
+	c.Clock().Advance(10 * time.Second)
+	s.becomes(kept("events", "push"), "2") // DingTalk posts it again
+	if code := s.stop(); code != codeDone {
+		t.Errorf("exit code %d\n%s", code, s.log())
+	}
+	if n := c.onceEach("gap/stream/"); n != 1 {
+		t.Errorf("%d gaps", n)
 	}
 }
 

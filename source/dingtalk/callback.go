@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"guia"
@@ -36,12 +37,18 @@ type CallbackOptions struct {
 // [http.Handler] and may be used concurrently.
 //
 // A post is answered with success when what it told is durable, and not before: DingTalk posts it again after 10 and after 30 seconds
-// otherwise. What is not signed with the token, is older than [window], or is for another application, is refused and touches nothing.
+// otherwise, and then never. When one could not be kept, [Callback.Done] is closed, [Callback.Err] says why, and [Callback.Since] stays
+// before it: whoever runs it says so, and keeps the loss as [Callback.Lost]. What is not signed with the token, is older than [window], or is for another application, is refused and touches nothing.
 // Refusals do not say why: whoever does not know the token learns nothing.
 type Callback struct {
 	box   *inbox
 	token string
 	key   []byte
+
+	mu     sync.Mutex
+	coming []time.Time // when posts came that are not durable
+	err    error
+	done   chan struct{}
 }
 
 const (
@@ -64,7 +71,53 @@ func NewCallback(c *Client, opt CallbackOptions) (*Callback, error) {
 	if err != nil || len(key) != 32 || opt.Token == "" {
 		return nil, guia.Refuse(guia.Invalid, "dingtalk.stream_callback")
 	}
-	return &Callback{box: box, token: string(opt.Token), key: key}, nil
+	return &Callback{box: box, token: string(opt.Token), key: key, done: make(chan struct{})}, nil
+}
+
+// Done is closed when a post could not be kept.
+func (h *Callback) Done() <-chan struct{} { return h.done }
+
+// Err is why the first post could not be kept that could not: the error of [PushOptions.Keep], or of the budget; nil until then.
+func (h *Callback) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// Since is up to when all that DingTalk posted is durable: when the earliest post came that is not, else now. After an error it stays. It
+// is stored now and then, and told to [Callback.Lost] when posts are received again; an older value makes a longer loss be told.
+func (h *Callback) Since() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since := h.box.c.cfg.Now()
+	for _, came := range h.coming {
+		if came.Before(since) {
+			since = came
+		}
+	}
+	return since
+}
+
+// came notes that something is posted, before it is read. The function that it returns is called with nil when that is durable or was
+// refused, and with the error when it could not be kept.
+func (h *Callback) came() (ended func(error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.box.c.cfg.Now()
+	h.coming = append(h.coming, now)
+	return func(err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if err == nil {
+			i := slices.Index(h.coming, now)
+			h.coming = slices.Delete(h.coming, i, i+1)
+			return
+		}
+		if h.err == nil {
+			h.err = err
+			close(h.done)
+		}
+	}
 }
 
 // Counts say what became of posts.
@@ -86,6 +139,9 @@ func (h *Callback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
+	var unkept error
+	ended := h.came()
+	defer func() { ended(unkept) }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPost))
 	if err != nil {
 		h.box.count(PushCounts{Refused: 1})
@@ -104,7 +160,7 @@ func (h *Callback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// When DingTalk waits no longer it is kept all the same, and known when it is posted again.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), keepTime)
 		defer cancel()
-		if err := h.box.take(ctx, []push{p}); err != nil {
+		if unkept = h.box.take(ctx, []push{p}); unkept != nil {
 			http.Error(w, "try again", http.StatusInternalServerError)
 			return
 		}

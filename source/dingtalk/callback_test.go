@@ -1,17 +1,20 @@
 package dingtalk
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,16 +32,23 @@ type poster struct {
 	key     []byte
 	records []source.Record
 	fail    error
+	hold    chan struct{} // when not nil: nothing is durable before it is closed
+	begun   chan struct{} // told when a post is handed over
+	later   atomic.Int64  // by how much our clock is ahead of callbackNow
 }
 
 func newPoster(t *testing.T) *poster {
-	p := &poster{t: t}
-	c, err := New(Config{CorpID: "dingcorp1", AppKey: "dingxxxxxx", AppSecret: "s", Now: func() time.Time { return callbackNow }})
+	p := &poster{t: t, begun: make(chan struct{}, 1)}
+	c, err := New(Config{CorpID: "dingcorp1", AppKey: "dingxxxxxx", AppSecret: "s", Now: p.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.h, err = NewCallback(c, CallbackOptions{
 		PushOptions: PushOptions{Feeds: Pushed(), Keep: func(_ context.Context, _ string, records []source.Record) error {
+			if p.hold != nil {
+				p.begun <- struct{}{}
+				<-p.hold
+			}
 			if p.fail == nil {
 				p.records = append(p.records, records...)
 			}
@@ -54,6 +64,8 @@ func newPoster(t *testing.T) *poster {
 	t.Cleanup(p.server.Close)
 	return p
 }
+
+func (p *poster) now() time.Time { return callbackNow.Add(time.Duration(p.later.Load())) }
 
 // letter is a post; the zero values are as they should be.
 type letter struct {
@@ -144,6 +156,81 @@ func TestAPostIsAnsweredWhenItIsDurable(t *testing.T) {
 	p.success(p.post(letter{message: `no json at all`}))
 	if len(p.records) != 4 || p.records[3].Type != guia.SourceGap {
 		t.Errorf("%+v", p.records)
+	}
+}
+
+func TestAPostThatCouldNotBeKeptIsTold(t *testing.T) {
+	p := newPoster(t)
+	p.success(p.post(letter{message: postedEvent}))
+	select {
+	case <-p.h.Done():
+		t.Fatal(p.h.Err())
+	default:
+	}
+	full := errors.New("disk full")
+	p.fail = full
+	other := strings.Replace(postedEvent, `"e1"`, `"e2"`, 1)
+	p.later.Store(int64(time.Minute))
+	if status, _ := p.post(letter{message: other}); status != http.StatusInternalServerError {
+		t.Error(status)
+	}
+	select {
+	case <-p.h.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody is told")
+	}
+	p.fail = errors.New("another")
+	p.later.Store(int64(2 * time.Minute))
+	if status, _ := p.post(letter{message: other}); status != http.StatusInternalServerError {
+		t.Error(status)
+	}
+	if err := p.h.Err(); !errors.Is(err, full) {
+		t.Errorf("not the first error: %v", err)
+	}
+	p.fail = nil
+	p.success(p.post(letter{message: other}))
+	if since := p.h.Since(); !since.Equal(callbackNow.Add(time.Minute)) {
+		t.Errorf("since %s, after a post that could not be kept", since)
+	}
+}
+
+func TestAPostThatIsNotDurableDoesNotCountAsReceived(t *testing.T) {
+	p := newPoster(t)
+	p.hold = make(chan struct{})
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := p.post(letter{message: postedEvent})
+		answered <- status
+	}()
+	<-p.begun
+	p.later.Store(int64(time.Minute))
+	if since := p.h.Since(); !since.Equal(callbackNow) {
+		t.Errorf("since %s, and a post is not durable", since)
+	}
+	close(p.hold)
+	if status := <-answered; status != http.StatusOK {
+		t.Error(status)
+	}
+	// Of this one the head is there only: the server asks for the rest when it is being received.
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", p.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("%q: %v", line, err)
+	}
+	p.later.Store(int64(2 * time.Minute))
+	if since := p.h.Since(); !since.Equal(callbackNow.Add(time.Minute)) {
+		t.Errorf("since %s, and a post is not read", since)
+	}
+	c.Close()
+	p.server.Close() // when nothing is received any more
+	if since := p.h.Since(); !since.Equal(p.now()) || p.h.Err() != nil {
+		t.Errorf("since %s, %v: who breaks off is no loss", since, p.h.Err())
 	}
 }
 

@@ -34,7 +34,8 @@ type PushOptions struct {
 	Feeds []string
 
 	// Keep stores records of a feed and returns once they are durable. Only then is a delivery acknowledged. It is called by one
-	// goroutine at a time. Records that it knows it stores once, as package intake does. An error ends the receiving.
+	// goroutine at a time. Records that it knows it stores once, as package intake does. An error ends the receiving:
+	// it is what [Stream.Run] returns, and [Callback.Err].
 	Keep func(ctx context.Context, feed string, records []source.Record) error
 
 	// Sent says how the company sent the thing with that key, so that its readers are the same fact when they are pulled; nil, or false
