@@ -130,7 +130,8 @@ type Period struct {
 //     proof of it, and [TrustChain] refuses a list that contains both.
 //   - A thief of a retired key can do the same backwards: sign another
 //     rotation, or another tree of a size up to Until, and say that it is old.
-//     He cannot sign a size after Until for anyone who knows the rotation.
+//     He cannot sign a size after Until for anyone who knows the rotation, or
+//     was told Until (evidence/verify, TrustKeys).
 //
 // Hence: destroy the retired secret; and after a theft give the new vkey to
 // verifiers through another channel than the rotation, to be the first key of

@@ -12,6 +12,7 @@ import (
 
 	"guia"
 	"guia/account"
+	"guia/evidence/verify"
 	"guia/permit"
 )
 
@@ -48,9 +49,13 @@ func (s *session) keyStatus(ctx context.Context, vkeyOnly bool) error {
 	if err != nil {
 		return err
 	}
-	if vkeyOnly && !s.json { // all: a bundle made before a key was replaced is verified with an earlier one
-		for _, k := range slices.Backward(keys) {
-			s.print(k.VKey + "\n")
+	if vkeyOnly && !s.json { // all: a bundle made before a key was replaced is verified with an earlier one, which proves nothing later
+		for i, k := range slices.Backward(keys) {
+			line := k.VKey
+			if i+1 < len(keys) {
+				line = verify.RetiredKey(k.VKey, keys[i+1].From)
+			}
+			s.print(line + "\n")
 		}
 		return nil
 	}

@@ -426,6 +426,14 @@ if [ $bad -ne 0 ]; then
   exit 3
 fi
 case $trusted in
+*+*' until '*)
+  until=${trusted##* }
+  trusted=${trusted%%" "*}
+  if [ "$trusted" = "$signer" ] && is_number "$until" && [ "$size" -le "$until" ]; then
+    say "VERDICT: PROVEN with the key $trusted, replaced after size $until"
+    exit 0
+  fi
+  ;;
 *+*+*)
   case " $keys " in
   *" $trusted "*)

@@ -343,7 +343,11 @@ func TestRecipeProves(t *testing.T) {
 				t.Errorf("%s: event %d is not named, or not how many are to come", languages[i], event)
 			}
 		}
-		for _, key := range []string{"", newSigner(t).Verifier().VKey()} {
+		signer := l.signer.Verifier().VKey()
+		if out, code := shell(t, script, dir, verify.RetiredKey(signer, 1<<40)); code != 0 || !strings.Contains(out, "VERDICT: PROVEN with the key "+signer+", replaced after size") {
+			t.Errorf("%s: with a key that was replaced later: exit %d\n%s", languages[i], code, out)
+		}
+		for _, key := range []string{"", newSigner(t).Verifier().VKey(), verify.RetiredKey(signer, 1), verify.RetiredKey(first, 1<<40)} {
 			if out, code := shell(t, script, dir, key); code != 1 || !strings.Contains(out, "TRUST NOT ESTABLISHED") {
 				t.Errorf("%s: with the key %q: exit %d\n%s", languages[i], key, code, out)
 			}

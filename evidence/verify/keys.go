@@ -11,8 +11,7 @@ import (
 	"guia/proof"
 )
 
-// keys follows the rotations from the oldest key that the bundle names to the one in keys/log.vkey, and finds the caller's key
-// among them.
+// keys follows the rotations from the oldest key that the bundle names to the one in keys/log.vkey.
 func (v *verification) keys() {
 	text, ok := v.texts[nameVKey]
 	if !ok {
@@ -43,16 +42,34 @@ func (v *verification) keys() {
 	}
 	v.chain = chain
 	v.report.Rotations = len(rotations)
-	for changes := range chain { // the caller's key that is nearest to the one that signed
-		passed := chain[len(chain)-1-changes].Key.VKey()
-		if slices.ContainsFunc(v.trust.keys, func(key *proof.Verifier) bool { return key.VKey() == passed }) {
-			v.report.Trusted, v.report.Rotations = passed, changes
-			return
+}
+
+// vouch finds the caller's key that vouches for the one that signed: the nearest to it. A key that was replaced vouches only for what it
+// signed itself, up to its last size.
+func (v *verification) vouch() {
+	r := &v.report
+	for changes := range v.chain {
+		passed := v.chain[len(v.chain)-1-changes].Key.VKey()
+		i := slices.IndexFunc(v.trust.keys, func(key trusted) bool { return key.VKey() == passed })
+		if i < 0 {
+			continue
 		}
+		if until := v.trust.keys[i].until; until < proof.MaxSize {
+			r.Retired, r.Until = true, until
+		}
+		if r.Retired && (changes > 0 || r.Size > r.Until) {
+			r.Other = passed // nor does a key from before it vouch for what it did after its end
+		} else {
+			r.Trusted, r.Rotations = passed, changes
+		}
+		return
+	}
+	if v.chain == nil {
+		return
 	}
 	for _, key := range v.trust.keys {
-		if key.Name() == signer.Name() { // a later key of this log, to which an older bundle cannot lead, or no key of it
-			v.report.Other = key.VKey()
+		if key.Name() == r.Origin { // a later key of this log, to which an older bundle cannot lead, or no key of it
+			r.Other = key.VKey()
 			return
 		}
 	}

@@ -155,6 +155,8 @@ type Report struct {
 	Trusted   string `json:"trusted,omitempty"` // key of the caller that leads to it
 	Other     string `json:"other,omitempty"`   // key of the caller with the log's name that nothing in the bundle leads to
 	Rotations int    `json:"rotations"`         // changes of key from Trusted to Key; all that the bundle has when there is no Trusted
+	Retired   bool   `json:"retired,omitempty"` // the caller said of that key that it was replaced, and signed nothing larger than Until
+	Until     int64  `json:"until,omitempty"`
 
 	Cover        *Cover     `json:"cover,omitempty"` // what the maker says
 	Counts       Cover      `json:"counts"`          // what was counted
@@ -227,6 +229,8 @@ func (r Report) Words() []Paragraph {
 		return []Paragraph{verdict}
 	case r.Repacked:
 		verdict.Lines = append(verdict.Lines, Sentence{"verify.repacked", nil})
+	case r.Verdict == Unproven && r.Retired:
+		verdict.Lines = append(verdict.Lines, Sentence{"verify.key.retired", []any{r.Other, r.Until, r.Size}})
 	case r.Verdict == Unproven && r.Other != "":
 		verdict.Lines = append(verdict.Lines, Sentence{"verify.key.other", []any{r.Other, r.Key}})
 	case r.Verdict == Unproven:
@@ -263,6 +267,8 @@ func (r Report) proven() Paragraph {
 	switch {
 	case r.Trusted == "":
 		say("verify.proven.key.none")
+	case r.Retired:
+		say("verify.proven.key.retired", r.Trusted, r.Until)
 	case r.Rotations > 0:
 		say("verify.proven.key.rotated", r.Trusted, r.Rotations)
 	default:

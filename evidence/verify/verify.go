@@ -25,6 +25,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,35 +35,69 @@ import (
 
 // Trust is what the caller believes before reading: verifier keys of logs, from a source other than the bundle.
 type Trust struct {
-	keys []*proof.Verifier
+	keys []trusted
 }
 
-// TrustKeys returns the trust in these verifier keys; with none, no bundle is ever [Proven].
-func TrustKeys(vkeys ...string) (Trust, error) {
+// trusted is a key, and the size of the tree up to which it signed: [proof.MaxSize] when it was not replaced as far as the caller knows.
+type trusted struct {
+	*proof.Verifier
+	until int64
+}
+
+// TrustKeys returns the trust in these verifier keys; with none, no bundle is ever [Proven]. Each is a key, "VKEY", which leads to the
+// later ones that signed statements in a bundle name; or a key that was replaced, "VKEY until SIZE", which vouches for nothing but
+// checkpoints that it signed itself, up to that size: whoever stole it later can sign statements too. Of a key given twice the least
+// size counts.
+func TrustKeys(keys ...string) (Trust, error) {
 	var t Trust
-	for _, vkey := range vkeys {
-		key, err := proof.NewVerifier(vkey)
+	for _, text := range keys {
+		key, err := parseTrusted(text)
 		if err != nil {
 			return Trust{}, err
 		}
 		t.keys = append(t.keys, key)
 	}
+	for i := range t.keys {
+		for _, other := range t.keys {
+			if t.keys[i].VKey() == other.VKey() {
+				t.keys[i].until = min(t.keys[i].until, other.until)
+			}
+		}
+	}
 	return t, nil
 }
 
-// KeysIn returns the verifier keys that stand in a text: a key, or one a line as `guia key status --vkey` prints all keys that a log ever had.
-// Empty lines and those that begin with # are skipped. ok is false when there is none, or anything else.
-func KeysIn(text string) (vkeys []string, ok bool) {
+const until = " until "
+
+// RetiredKey returns the line for a key that was replaced, as [TrustKeys] takes it.
+func RetiredKey(vkey string, size int64) string { return vkey + until + strconv.FormatInt(size, 10) }
+
+func parseTrusted(text string) (trusted, error) {
+	vkey, size, retired := strings.Cut(text, until)
+	key, err := proof.NewVerifier(vkey)
+	if err != nil || !retired {
+		return trusted{key, proof.MaxSize}, err
+	}
+	n, err := strconv.ParseInt(size, 10, 64)
+	if err != nil || n < 0 || n > proof.MaxSize || strconv.FormatInt(n, 10) != size {
+		return trusted{}, fmt.Errorf("%.40q is no size of a tree", size)
+	}
+	return trusted{key, n}, nil
+}
+
+// KeysIn returns the keys that stand in a text, as [TrustKeys] takes them, one a line: `guia key status --vkey` prints all that a log
+// ever had. Empty lines and those that begin with # are skipped. ok is false when there is none, or anything else.
+func KeysIn(text string) (keys []string, ok bool) {
 	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if _, err := proof.NewVerifier(line); err != nil {
+		if _, err := parseTrusted(line); err != nil {
 			return nil, false
 		}
-		vkeys = append(vkeys, line)
+		keys = append(keys, line)
 	}
-	return vkeys, len(vkeys) > 0
+	return keys, len(keys) > 0
 }
 
 // Limits bound the work for one bundle. The zero value of each means its default.
@@ -138,6 +173,7 @@ func Verify(bundle io.ReaderAt, size int64, trust Trust, limits Limits) Report {
 	v.names()
 	v.keys()
 	v.readCheckpoint()
+	v.vouch()
 	v.growth()
 	v.exhibits()
 	for _, name := range []string{nameRecords, nameCustody} {

@@ -124,3 +124,63 @@ func TestStreamPositionsAscend(t *testing.T) {
 		t.Error("a position that goes back was accepted")
 	}
 }
+
+// TestARetiredKeySignsNothingAfterItsEnd gives the keys as guia key status --vkey prints them after changes at sizes 10 and 20.
+func TestARetiredKeySignsNothingAfterItsEnd(t *testing.T) {
+	first, second, third, thief := newSigner(t), newSigner(t), newSigner(t), newSigner(t)
+	vkey := func(s *proof.Signer) string { return s.Verifier().VKey() }
+	printed := vkey(third) + "\n" + RetiredKey(vkey(second), 20) + "\n" + RetiredKey(vkey(first), 10) + "\n"
+	rotate := func(from, to *proof.Signer, size int64) []byte {
+		note, err := proof.SignRotation(proof.Rotation{Origin: testOrigin, Old: vkey(from), New: vkey(to), From: size}, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return note
+	}
+	for name, c := range map[string]struct {
+		size      int
+		signer    *proof.Signer
+		rotations [][]byte
+		more      string // another key that the reader gives
+		want      Verdict
+		retired   bool
+	}{
+		"before the first change":        {size: 10, signer: first, want: Proven, retired: true},
+		"between the changes":            {size: 20, signer: second, rotations: [][]byte{rotate(first, second, 10)}, want: Proven, retired: true},
+		"after both":                     {size: 30, signer: third, rotations: [][]byte{rotate(first, second, 10), rotate(second, third, 20)}, want: Proven},
+		"after one to come":              {size: 30, signer: thief, rotations: [][]byte{rotate(first, second, 10), rotate(second, third, 20), rotate(third, thief, 25)}, want: Proven},
+		"stolen, one event on":           {size: 21, signer: second, want: Unproven, retired: true},
+		"stolen, its rotation hidden":    {size: 30, signer: first, want: Unproven, retired: true},
+		"stolen, also given without end": {size: 30, signer: first, more: vkey(first), want: Unproven, retired: true},
+		"stolen, with its past":          {size: 30, signer: second, rotations: [][]byte{rotate(first, second, 10)}, more: RetiredKey(vkey(first), proof.MaxSize), want: Unproven, retired: true},
+		"stolen, and handed over":        {size: 30, signer: thief, rotations: [][]byte{rotate(first, thief, 10)}, want: Unproven, retired: true},
+		"stolen, and handed over before": {size: 9, signer: thief, rotations: [][]byte{rotate(first, thief, 5)}, want: Unproven, retired: true},
+	} {
+		f := newFixture(t, c.size)
+		f.signer = c.signer
+		for i, text := range c.rotations {
+			f.files[RotationName(i+1)] = text
+		}
+		keys, ok := KeysIn(printed + c.more)
+		if !ok {
+			t.Fatal("the keys as printed were refused")
+		}
+		trust, err := TrustKeys(keys...)
+		f.must(err)
+		r := check(f.pack(), trust)
+		if r.Verdict != c.want || r.Retired != c.retired || (r.Trusted != "") != (c.want == Proven) {
+			t.Errorf("%s: got %s, retired %v, trusted %q: %v", name, r.Verdict, r.Retired, r.Trusted, keysOf(r))
+		}
+		said := slices.ContainsFunc(r.Words(), func(p Paragraph) bool {
+			return slices.ContainsFunc(p.Lines, func(s Sentence) bool { return s.Key == "verify.key.retired" || s.Key == "verify.proven.key.retired" })
+		})
+		if said != c.retired {
+			t.Errorf("%s: that the key was replaced is said: %v", name, said)
+		}
+	}
+	for _, size := range []string{"", "-1", "+1", "01", "1 ", "x", "1 until 2", "9223372036854775807"} {
+		if _, err := TrustKeys(vkey(first) + " until " + size); err == nil {
+			t.Errorf("the size %q is accepted", size)
+		}
+	}
+}
