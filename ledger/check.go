@@ -42,6 +42,9 @@ type Finding struct {
 	Unmatched      int
 	FirstUnmatched int64
 
+	// The events, where there are any, of which nobody can tell whether they are what they were: the first, and the one behind the last.
+	Unsure, UnsureEnd guia.Seq
+
 	leaf bool // a leaf is missing, or is not what it was
 }
 
@@ -54,13 +57,12 @@ type CheckReport struct {
 	Forgotten                                int64 // slots whose keys were destroyed on purpose
 	Findings                                 []Finding
 
-	leaves    spans          // leaves that are missing, or are not what they were
-	suspects  spans          // leaves that a tile does not agree with: they are among those above, or the tile is what is damaged
-	tiles     [][2]int64     // level and index of the tiles that do not agree with the leaves
-	holes     []Finding      // counters of streams that do not go on; those of damaged leaves follow from them
-	kinds     map[string]int // how many findings of each key there are
-	unmatched []int64        // sizes of the signed checkpoints that do not match the leaves
-	good      int64          // size of the last one before them that does
+	leaves    spans              // leaves that are missing, or are not what they were
+	tiles     []otherTile        // tiles that do not agree with the leaves
+	holes     []Finding          // counters of streams that do not go on; those of damaged leaves follow from them
+	kinds     map[string]int     // how many findings of each key there are
+	unmatched []proof.Checkpoint // signed checkpoints that do not match the leaves
+	good      int64              // size of the last one before them that does
 }
 
 // mostFindings is how many findings of one key a report has: the directory is damaged, and more lines do not make it clearer. Those of
@@ -89,34 +91,81 @@ func (r *CheckReport) find(f Finding) {
 	}
 }
 
-// suspect notes a leaf that a tile does not agree with, unless it is known to be damaged.
-func (r *CheckReport) suspect(seq guia.Seq) {
-	if !r.leaves.cover(seq, seq) {
-		r.suspects.add(seq, seq)
-	}
+// otherTile is a tile that does not agree with the leaves.
+type otherTile struct {
+	tileAt
+	width  int  // of what the leaves give
+	length bool // its length is none that it may have
 }
 
-// settle decides, when all leaves were walked, what is damaged where leaves and tiles do not agree: the leaves when the root is another one
-// too (unlike), else the tiles. What follows from a damaged leaf is not told again.
-func (r *CheckReport) settle(unlike bool) {
-	if unlike {
-		damaged := union(r.leaves, r.suspects)
-		r.leaves = nil
-		for _, s := range r.suspects {
-			r.find(Finding{Seq: s.first, Last: s.last, HasSeq: true, leaf: true, Key: "check.leaf_differs", Args: []any{uint64(s.first)}})
+// settle decides, when all leaves were walked, what is damaged where leaves, tiles and what was signed do not agree, as far as the signed
+// roots prove it: no event is named that may be innocent, and where nobody can tell which one differs it says among which. What follows
+// from a damaged leaf is not told again. head is nil when the head agrees with the leaves.
+func (r *CheckReport) settle(o *originals, size guia.Seq, head *proof.Checkpoint) error {
+	o.end = guia.Seq(r.good)
+	signed := r.good
+	var open []proof.Checkpoint // what was signed, behind the end, and cannot be led back to what is stored
+	differs := head != nil && head.Size == r.good
+	for _, c := range r.unmatched {
+		if open, signed = append(open, c), c.Size; o.lead(c) {
+			open = nil
 		}
-		r.leaves = damaged
+		differs = differs || head != nil && head.Size == c.Size && head.Root != c.Root
 	}
-	for _, hole := range r.holes {
-		r.find(hole)
+
+	walked := r.leaves
+	r.leaves = nil
+	for _, s := range o.changed {
+		for seq := s.first; seq <= s.last; seq++ {
+			if !walked.cover(seq, seq) {
+				r.find(Finding{Seq: seq, HasSeq: true, leaf: true, Key: "check.leaf_differs", Args: []any{uint64(seq)}})
+			}
+		}
+	}
+	r.leaves = union(walked, o.changed)
+	for _, s := range o.vague {
+		r.unsure(max(s.first, guia.Seq(r.good)), s.last+1, Finding{Key: "check.leaf_among"})
+	}
+	if n := len(open); n > 0 {
+		r.unsure(o.end, guia.Seq(open[n-1].Size), Finding{Key: "check.checkpoint_differs", Args: []any{open[0].Size, uint64(o.end), n}})
+	}
+	if head != nil && head.Size > signed { // it alone speaks of the newest events, and nobody signed it
+		r.unsure(max(o.end, guia.Seq(signed)), guia.Seq(head.Size), Finding{Key: "check.head_differs", Args: []any{head.Size, uint64(size)}})
+	} else if differs {
+		r.find(Finding{Key: "check.head_differs", Args: []any{head.Size, uint64(size)}})
+	}
+	for _, hole := range r.holes { // behind a changed leaf that is known the next of its stream does not go on either
+		if len(r.leaves) == 0 || hole.Seq >= o.end || o.vague.touch(hole.Seq, hole.Seq+1) {
+			r.find(hole)
+		}
 	}
 	for _, t := range r.tiles {
-		width := guia.Seq(1) << (proof.TileHeight * (t[0] + 1))
-		if first := guia.Seq(t[1]) * width; !r.leaves.touch(first, first+width) {
-			r.find(Finding{Key: "check.tile_differs", Args: []any{int(t[0]), t[1]}})
+		width := guia.Seq(1) << (proof.TileHeight * (t.level + 1))
+		first := guia.Seq(t.index) * width
+		if t.length && !r.leaves.touch(first, first+width) || !t.length && o.isDamaged(t.tileAt, t.width, r.leaves) {
+			r.find(Finding{Key: "check.tile_differs", Args: []any{t.level, t.index}})
 		}
 	}
-	r.holes, r.tiles, r.suspects = nil, nil, nil
+	r.holes, r.tiles = nil, nil
+	return o.err
+}
+
+// unsure tells of which events nobody can tell whether they are what they were: with a damaged leaf among them, or else as f.
+func (r *CheckReport) unsure(first, end guia.Seq, f Finding) {
+	if first >= end || r.leaves.cover(first, end-1) {
+		return
+	}
+	for i := range r.Findings {
+		if one := &r.Findings[i]; one.leaf && one.Seq < end && one.until() >= first {
+			if one.UnsureEnd == 0 {
+				one.Unsure = first
+			}
+			one.Unsure, one.UnsureEnd = min(one.Unsure, first), max(one.UnsureEnd, end)
+			return
+		}
+	}
+	f.Unsure, f.UnsureEnd = first, end
+	r.find(f)
 }
 
 // condense tells with the damaged leaf from which it follows that signed checkpoints do not match.
@@ -124,12 +173,12 @@ func (r *CheckReport) condense() {
 	if len(r.unmatched) == 0 {
 		return
 	}
-	first := r.unmatched[0]
+	first := r.unmatched[0].Size
 	at := slices.IndexFunc(r.Findings, func(f Finding) bool {
-		return f.leaf && int64(f.until()) >= r.good && int64(f.Seq) < first
+		return f.leaf && int64(f.until()) >= r.good && int64(f.Seq) < first || int64(f.UnsureEnd) > r.good && int64(f.Unsure) < first
 	})
-	if at < 0 {
-		r.Findings = append(r.Findings, Finding{Seq: guia.Seq(r.good), HasSeq: true, Key: "check.checkpoint_differs", Args: []any{first, r.good, len(r.unmatched)}})
+	if at < 0 { // more of the kind than are told
+		r.Findings = append(r.Findings, Finding{Key: "check.checkpoint_differs", Args: []any{first, r.good, len(r.unmatched)}})
 		at = len(r.Findings) - 1
 	}
 	r.Findings[at].Unmatched, r.Findings[at].FirstUnmatched = len(r.unmatched), first
@@ -201,10 +250,13 @@ func (l *Ledger) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	walk := treeWalk{counts: map[guia.StreamID]uint64{}, states: stateWatch{}, head: size}
 	size, err := l.endOfLeaves(ctx, size, &r)
 	if err == nil {
+		walk.most, err = l.mostLeaves(ctx)
+	}
+	if err == nil {
 		err = l.checkTree(ctx, size, &walk, &r, o.Progress)
 	}
 	if err == nil && !o.Quick {
-		err = l.checkRows(ctx, size, walk.states, &r, o)
+		err = l.checkRows(ctx, min(size, walk.end), walk.states, &r, o)
 	}
 	if err == nil && l.keys != nil { // a copy without keys is only looked at
 		err = l.checkStates(ctx, walk.states, &r)
@@ -237,8 +289,21 @@ func (l *Ledger) endOfLeaves(ctx context.Context, size guia.Seq, r *CheckReport)
 	return end, nil
 }
 
+// mostLeaves returns how far the leaves that are stored can reach, unless very many are missing: a head may speak of more than anybody
+// could walk.
+func (l *Ledger) mostLeaves(ctx context.Context) (most guia.Seq, err error) {
+	const inARow = 256 // see db
+	err = l.db.QueryRow(ctx, "SELECT COUNT(*) FROM ledger_leaf").Scan(&most)
+	return most*inARow + page, err
+}
+
+// page is how many leaves are read at once.
+const page = 65536
+
 // treeWalk is what is counted while the leaves are walked.
 type treeWalk struct {
+	most   guia.Seq   // how many leaves there are at most
+	end    guia.Seq   // behind the last leaf that was read
 	head   guia.Seq   // what the head said when the walk began: less than the size where it is short
 	root   proof.Hash // of the leaves up to there
 	counts map[guia.StreamID]uint64
@@ -263,29 +328,47 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		return err
 	}
 	builder := &proof.Builder{}
+	signed := walk.most // nobody has signed what is behind this, and none of it is there
+	for _, c := range checkpoints {
+		if c.Size <= int64(size) {
+			signed = max(signed, guia.Seq(c.Size))
+		}
+	}
 	compare := func() { // the tree so far against checkpoints of this size
 		if builder.Size() == int64(walk.head) {
 			walk.root = builder.Root()
 		}
 		for len(checkpoints) > 0 && checkpoints[0].Size <= builder.Size() {
-			if c := checkpoints[0]; c.Size == builder.Size() && c.Root == builder.Root() {
-				if len(r.unmatched) == 0 {
-					r.good = c.Size
-				}
-			} else if c.Size == builder.Size() {
-				r.unmatched = append(r.unmatched, c.Size)
+			switch c := checkpoints[0]; {
+			case c.Size != builder.Size():
+			case c.Root != builder.Root():
+				r.unmatched = append(r.unmatched, c)
+			case len(r.unmatched) == 0:
+				r.good = c.Size
 			}
 			checkpoints = checkpoints[1:]
 		}
 	}
 	compare()
 	tiles := &tileWalk{ctx: ctx, l: l, r: r, size: walk.head}
+	original := newOriginals(ctx, l)
 	var full []proof.Tile
+	add := func(leaf proof.Hash) {
+		full = append(full, builder.Append(leaf)...)
+		compare()
+	}
+	flush := func() {
+		for _, tile := range full {
+			original.keep(tile)
+			tiles.compare(tile)
+		}
+		full = full[:0]
+	}
 	each := func(seq guia.Seq, text []byte) error {
 		for want := guia.Seq(builder.Size()); want < seq; want++ {
 			r.find(Finding{Seq: want, HasSeq: true, leaf: true, Key: "check.entry_missing"})
 			walk.lost++
-			full = append(full, builder.Append(proof.Hash{})...)
+			add(proof.Hash{})
 		}
 		if seq < guia.Seq(builder.Size()) {
 			r.find(Finding{Seq: seq, HasSeq: true, Key: "check.entry_twice", Args: []any{uint64(seq)}})
@@ -293,17 +376,15 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		}
 		r.Entries++
 		walk.see(text, seq, r)
-		full = append(full, builder.Append(proof.LeafHash(text))...)
-		compare()
+		add(proof.LeafHash(text))
 		return nil
 	}
 	// Page by page, and tiles behind each page: a reader that stays keeps the database's log from beginning anew, and one that waits
 	// for another reader may wait for ever.
-	const page = 65536
 	unread := false
-	for first := guia.Seq(0); first < size; first += page {
+	for first := guia.Seq(0); first < min(size, signed); first += page {
 		progress(first, size)
-		err := l.leaves(ctx, first, min(size, first+page), each)
+		err := l.leaves(ctx, first, min(size, signed, first+page), each)
 		if guia.KindOf(err) == guia.Damaged { // of the rest nothing is known
 			f := findingOf(guia.Seq(builder.Size()), err)
 			f.Last, f.leaf, unread = size-1, true, true
@@ -313,27 +394,30 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 		if err != nil {
 			return err
 		}
-		for _, tile := range full {
-			tiles.compare(tile)
-		}
-		full = full[:0]
+		flush()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
+	walk.end = guia.Seq(builder.Size())
+	if walk.end < size {
+		walk.lost += uint64(size - walk.end)
+		if !unread {
+			r.find(Finding{Seq: walk.end, Last: size - 1, HasSeq: true, leaf: true, Key: "check.entry_missing"})
+		}
+		for signed = min(size, signed); guia.Seq(builder.Size()) < signed; { // what was signed speaks of them
+			add(proof.Hash{})
+		}
+	}
+	flush()
 	for level, hashes := range builder.Partials() {
-		if level > 0 && len(hashes) > 0 {
-			tiles.compare(proof.Tile{Level: level, Index: builder.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes})
+		if tile := (proof.Tile{Level: level, Index: builder.Size() >> (proof.TileHeight * (level + 1)), Hashes: hashes}); level > 0 && len(hashes) > 0 {
+			original.keep(tile)
+			tiles.compare(tile)
 		}
 	}
 	if tiles.err != nil {
 		return tiles.err
-	}
-	if end := guia.Seq(builder.Size()); end < size {
-		walk.lost += uint64(size - end)
-		if !unread {
-			r.find(Finding{Seq: end, Last: size - 1, HasSeq: true, leaf: true, Key: "check.entry_missing"})
-		}
 	}
 	now, err := l.StoredSize(ctx)
 	if err != nil {
@@ -344,7 +428,7 @@ func (l *Ledger) checkTree(ctx context.Context, size guia.Seq, walk *treeWalk, r
 			r.find(Finding{Key: "check.checkpoint_beyond", Args: []any{c.Size, uint64(size)}})
 		}
 	}
-	return l.checkHeads(ctx, size, builder.Root(), walk, r)
+	return l.checkHeads(ctx, size, builder.Root(), walk, original, r)
 }
 
 // see demands that the leaf parses and continues its stream.
@@ -412,7 +496,7 @@ func (l *Ledger) StoredSize(ctx context.Context) (size guia.Seq, err error) {
 
 // checkHeads compares the head row and the streams' counters with what was counted. Both may have moved on while the check ran:
 // then only what cannot be (a smaller head, a smaller counter) is damage.
-func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash, walk *treeWalk, r *CheckReport) error {
+func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash, walk *treeWalk, o *originals, r *CheckReport) error {
 	counts := walk.counts
 	var head uint64
 	var headRoot []byte
@@ -422,9 +506,16 @@ func (l *Ledger) checkHeads(ctx context.Context, size guia.Seq, root proof.Hash,
 	}
 	same, short := guia.Seq(head) == walk.head, walk.head < size
 	other := same && !bytes.Equal(headRoot, root[:]) && !bytes.Equal(headRoot, walk.root[:])
-	r.settle(other || len(r.unmatched) > 0)
-	explained := short || len(r.unmatched) > 0 || len(r.leaves) > 0
-	if guia.Seq(head) < walk.head || (other || same && clock != walk.clock) && !explained {
+	var says *proof.Checkpoint
+	if other {
+		says = &proof.Checkpoint{Size: int64(head)}
+		copy(says.Root[:], headRoot)
+	}
+	if err := r.settle(o, size, says); err != nil {
+		return err
+	}
+	explained := other || short || len(r.unmatched) > 0 || len(r.leaves) > 0
+	if guia.Seq(head) < walk.head || same && clock != walk.clock && !explained {
 		r.find(Finding{Key: "check.head_differs", Args: []any{head, uint64(size)}})
 	}
 	if err := l.checkNothingBehind(ctx, size, walk.head, r); err != nil {
@@ -523,22 +614,8 @@ func (w *tileWalk) compare(t proof.Tile) {
 		w.err = errors.Join(w.err, err)
 		longer = now == w.size
 	}
-	if !bytes.HasPrefix(data, want) || len(data)%len(proof.Hash{}) != 0 || longer {
-		w.r.tiles = append(w.r.tiles, [2]int64{int64(t.Level), t.Index})
-		w.nameLeaves(t, data)
-	}
-}
-
-// nameLeaves says which leaves a differing tile of level 0 does not agree with.
-func (w *tileWalk) nameLeaves(t proof.Tile, data []byte) {
-	stored, err := proof.ParseTile(t.Level, t.Index, data)
-	if err != nil || t.Level > 0 {
-		return
-	}
-	for i, hash := range t.Hashes {
-		if seq := t.Index*proof.TileWidth + int64(i); i < len(stored.Hashes) && stored.Hashes[i] != hash {
-			w.r.suspect(guia.Seq(seq))
-		}
+	if length := longer || len(data)%len(proof.Hash{}) != 0; length || !bytes.HasPrefix(data, want) {
+		w.r.tiles = append(w.r.tiles, otherTile{tileAt{t.Level, t.Index}, len(t.Hashes), length})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"guia"
+	"guia/db"
 	"guia/directory"
 	"guia/guiatest"
 	"guia/ledger"
@@ -292,6 +293,18 @@ func TestAFailedActStoresNothingOfItself(t *testing.T) {
 	users, listed := permit.Users(t.Context(), d.Main)
 	if !errors.Is(err, stop) || listed != nil || len(users) != 1 || d.Ledger.Size() != before {
 		t.Errorf("%v: %d users, %d events more", err, len(users), d.Ledger.Size()-before)
+	}
+}
+
+// TestAnActThatFailsForAnotherDatabaseDoesNotStopTheLedger: only its own commit leaves open what is stored.
+func TestAnActThatFailsForAnotherDatabaseDoesNotStopTheLedger(t *testing.T) {
+	d := guiatest.New(t)
+	err := d.Ledger.Batch(t.Context(), 0, func(*ledger.Tx) error { return fmt.Errorf("another: %w", db.ErrUnclear) })
+	if !errors.Is(err, db.ErrUnclear) || guia.KindOf(err) == guia.Blocked {
+		t.Error(err)
+	}
+	if _, err := d.Ledger.Append(t.Context(), sealed(t, d, "after", 1)...); err != nil {
+		t.Errorf("after it: %v", err)
 	}
 }
 

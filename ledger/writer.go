@@ -89,6 +89,7 @@ func (l *Ledger) commit(jobs []*job) {
 	defer b.empty()
 	before := l.state()
 	var grown *proof.Builder
+	ran := false // what fails from then on is the commit
 	err := l.db.Write(context.Background(), func(dtx *db.Tx) error {
 		if err := l.noticeClock(dtx, b); err != nil {
 			return err
@@ -103,20 +104,21 @@ func (l *Ledger) commit(jobs []*job) {
 		}
 		var err error
 		grown, err = l.store(dtx, b, sign) // 2
+		ran = err == nil
 		return err
 	}) // 3
 	if err != nil {
 		b.undo(0)
 		l.forgetNewStreams()
 		l.restore(before)
-		if errors.Is(err, db.ErrUnclear) {
+		if ran && errors.Is(err, db.ErrUnclear) {
 			err = guia.RefuseCause(guia.Blocked, err, "ledger.stopped")
 			l.mu.Lock()
 			l.broken = err
 			l.mu.Unlock()
 		}
 		for i, j := range jobs {
-			if answers[i] == nil {
+			if answers[i] == nil || len(jobs) == 1 { // alone it hears too that its transaction could not be undone
 				answers[i] = err
 			}
 			j.done <- answers[i]

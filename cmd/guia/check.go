@@ -36,6 +36,14 @@ type checkFinding struct {
 
 	Unmatched      int   `json:"checkpoints,omitempty"` // that do not match because of it
 	FirstUnmatched int64 `json:"first_checkpoint,omitempty"`
+
+	Unsure *checkUnsure `json:"unsure,omitempty"`
+}
+
+// checkUnsure are the events of which nobody can tell which are what they were.
+type checkUnsure struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
 }
 
 // finding is a finding in the user's words.
@@ -51,6 +59,10 @@ func (s *session) finding(f ledger.Finding) checkFinding {
 	}
 	if f.Unmatched > 0 && f.Key != "check.checkpoint_differs" {
 		found.Message += " " + s.text("check.unmatched", f.FirstUnmatched, f.Unmatched)
+	}
+	if f.UnsureEnd > 0 {
+		found.Unsure = &checkUnsure{uint64(f.Unsure), uint64(f.UnsureEnd) - 1}
+		found.Message += " " + s.text("check.unsure", found.Unsure.First, found.Unsure.Last)
 	}
 	return found
 }
