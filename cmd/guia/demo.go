@@ -91,12 +91,12 @@ func (d *demo) line(ctx context.Context) error {
 	d.print(d.text("demo.shortened") + "\n")
 	bundle, redacted := filepath.Join(d.dir, "dispute.asice"), filepath.Join(d.dir, "dispute-redacted.asice")
 	vkey := filepath.Join(d.dir, "log.vkey")
-	steps := []step{{"demo.init", []string{"init"}, 1}}
+	steps := []step{{"demo.import", []string{"init"}, 1}}
 	for _, args := range s.imports {
 		steps = append(steps, step{"demo.import", append([]string{"import"}, args...), 1})
 	}
 	for _, q := range s.queries {
-		steps = append(steps, step{"demo.search", []string{"search", q, "--limit", "3"}, 4})
+		steps = append(steps, step{"demo.search", []string{"search", q, "--limit", "3"}, 3})
 	}
 	steps = append(steps,
 		step{"demo.case", []string{"case", "new", s.name, "--reason", s.reason}, 1},

@@ -136,7 +136,6 @@ func (o *office) serve(ctx context.Context) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	args := []string{"serve", "--listen", "127.0.0.1:0"}
-	o.title("demo.serve")
 	o.print("$ " + o.typed(args) + "\n")
 	e := o.env
 	e.stdout, e.stderr, e.errTerminal, e.args = io.Discard, o, false, o.words(append(args, "--json"))
