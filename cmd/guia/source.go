@@ -186,6 +186,9 @@ func (s *session) addTenant(ctx context.Context, name, entity string, set tenant
 	if err := s.askFor(&set, &secret); err != nil {
 		return err
 	}
+	if err := s.refuseSecond(ctx, name, set.Corp); err != nil {
+		return err
+	}
 	set.Edition = keptOr(set.Edition, dingtalk.Standard.String())
 	client, err := dingtalk.New(config(&set, &secret)) // checks, and calls nothing
 	if err != nil {
@@ -214,6 +217,28 @@ func (s *session) addTenant(ctx context.Context, name, entity string, set tenant
 	}
 	s.say("source.added", name)
 	s.say("source.next", name)
+	return nil
+}
+
+// refuseSecond refuses a second connection to an organisation: cursors and the mark of what was received go by the organisation, so each
+// would take for read what only the other one has seen.
+func (s *session) refuseSecond(ctx context.Context, name, corp string) error {
+	all, err := s.Intake.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Source != dingtalk.Name || c.Name == name {
+			continue
+		}
+		set, _, err := s.tenant(ctx, &c)
+		if err != nil {
+			return err
+		}
+		if set.Corp == corp {
+			return guia.Refuse(guia.Conflict, "source.corp_known", corp, c.Name)
+		}
+	}
 	return nil
 }
 
