@@ -228,7 +228,7 @@ func TestBytesAsReceivedThatCannotBeUndoneAreNotSearchable(t *testing.T) {
 		"two numbers in a path":    {`https://acme.sharepoint.com/sites/Sales/6ba7b810-9dad-11d1-80b4-00c04fd430c8/7d444840-9dc0-11d1-b245-5ffdce74fad2/v2`, true},
 		"a folder of a year, long": {`https://acme-my.sharepoint.com/personal/ana_acme_com/Documents2026/EqTz4Xb0n2hKrJk9dQ7vW8sBv1Ld3uYpG5cNfM6aRt0oZg/Forms2?e=4Kd8Rw`, true},
 		"a page in camels":         {`https://news.example.mo/Politics/2026/ActionPlanForMacau/ViewDocumentList/SharedDocuments/TheGovernmentAnnouncesNewRules2`, true},
-		"a deep folder":            {`C:\Users\AnaSilva\OneDrive - Acme\2026\Q1\Contracts\Flat 12B Rua da Praia\Version_2_Final_Signed (3).pdf`, true},
+		"a deep folder":            {`D:\Pessoal\AnaSilva\OneDrive - Acme\2026\Q1\Contracts\Flat 12B Rua da Praia\Version_2_Final_Signed (3).pdf`, true},
 		"a channel's messages":     {`https://acme.slack.com/archives/C024BE91L/p1512085950000216?thread_ts=1512085950.000216&cid=C024BE91L`, true},
 		"a meeting":                {`https://teams.microsoft.com/l/meetup-join/19%3ameeting_NjM2YzQ0ZTQtYjk3YS00ZTg2LWE5YmYtYjMxYzQ5ZjQxNzY3%40thread.v2/0`, true},
 		"a rule of hyphens":        {`Title A1b` + strings.Repeat("-", 80) + `B2c ` + strings.Repeat("/", 80), true},
