@@ -71,8 +71,16 @@ func TestEveryFormatConforms(t *testing.T) {
 				Canaries: canaries, MinRecords: some,
 			})
 			got := sourcetest.All(t, open(t, paths[0], m))
-			if len(got) != some {
-				t.Errorf("%d records, want %d", len(got), some)
+			all := len(got)
+			got = slices.DeleteFunc(got, func(r source.Record) bool {
+				return r.Type == guia.SourceGap && strings.HasPrefix(r.Origin, "a/notes.doc")
+			})
+			leftOut := 0
+			if slices.Contains([]string{"folder", "zip", "tar.gz"}, c.name) {
+				leftOut = 1
+			}
+			if len(got) != some || all-len(got) != leftOut {
+				t.Errorf("%d records and %d files left out, want %d and %d", len(got), all-len(got), some, leftOut)
 			}
 			for _, r := range got {
 				if len(r.Marks) > 0 || r.Sender.Name != canaries[0] || !slices.Equal(r.Recipients, []string{"a@x.mo", "b@x.mo"}) || r.TimeBasis != "assumed" {
